@@ -1,0 +1,1 @@
+//! DataFusion plans and functions that add up allocations and assets.
