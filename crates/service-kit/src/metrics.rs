@@ -1,0 +1,119 @@
+//! What every server counts. The exposition over HTTP is the edge's matter; here are only the numbers.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use tonic::Code;
+
+/// The handles that a [`GrpcServer`](crate::server::GrpcServer) records into.
+///
+/// Cloning shares the numbers, so that the servers of one process count into one registry, told apart by the
+/// label `server`. A default value counts into nothing that is ever read.
+#[derive(Clone, Debug)]
+pub struct ServerMetrics {
+    handshakes: Family<HandshakeLabels, Counter>,
+    rpcs: Family<RpcLabels, Counter>,
+    durations: Family<MethodLabels, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandshakeLabels {
+    server: String,
+    outcome: HandshakeOutcome,
+}
+
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum HandshakeOutcome {
+    /// The peer proved an identity of the trust domain.
+    Accepted,
+    /// TLS failed: no certificate, a foreign authority, a time-out, or bytes that are not TLS.
+    Failed,
+    /// TLS succeeded, but the certificate carries no identity of the trust domain.
+    Denied,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RpcLabels {
+    server: String,
+    method: String,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    server: String,
+    method: String,
+}
+
+// From a call answered out of memory to a bulk stream.
+const DURATION_BUCKETS_SECONDS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0];
+
+fn duration_histogram() -> Histogram {
+    Histogram::new(DURATION_BUCKETS_SECONDS)
+}
+
+impl Default for ServerMetrics {
+    fn default() -> Self {
+        Self {
+            handshakes: Family::default(),
+            rpcs: Family::default(),
+            durations: Family::new_with_constructor(duration_histogram),
+        }
+    }
+}
+
+impl ServerMetrics {
+    /// Creates the handles and registers them. Call it once per registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("tls_handshakes", "TLS handshakes by outcome", metrics.handshakes.clone());
+        registry.register("grpc_server_rpcs", "Ended RPCs by method and status code", metrics.rpcs.clone());
+        registry.register_with_unit(
+            "grpc_server_rpc_duration",
+            "Time from the request's head to the end of the response",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn handshake(&self, server: &str, outcome: HandshakeOutcome) {
+        self.handshakes.get_or_create(&HandshakeLabels { server: server.to_owned(), outcome }).inc();
+    }
+
+    pub(crate) fn rpc(&self, server: &str, method: &str, code: Code, duration: Duration) {
+        let (server, method) = (server.to_owned(), method.to_owned());
+        self.rpcs
+            .get_or_create(&RpcLabels { server: server.clone(), method: method.clone(), code: code_name(code) })
+            .inc();
+        self.durations.get_or_create(&MethodLabels { server, method }).observe(duration.as_secs_f64());
+    }
+}
+
+/// The code as the gRPC specification writes it, such as `NOT_FOUND`.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,178 @@
+//! The gRPC server that every service runs: mutual TLS, identity, authorisation, health, reflection, draining.
+
+mod authorize;
+mod health;
+mod peer;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    body::Body,
+    server::NamedService,
+    service::{Routes, RoutesBuilder},
+};
+use tower::Service;
+
+pub use self::{
+    authorize::{AnyService, Authorizer},
+    health::Health,
+    peer::{PeerInfo, peer_address, peer_identity},
+};
+use crate::{TrustDomain, metrics::ServerMetrics, tls::TlsMaterial};
+
+/// What a server allows each peer, and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// Handshakes under way at once; further connections wait in the system's queue.
+    pub max_handshakes: usize,
+    /// The age at which a connection is asked to end, so that a revoked or renewed certificate comes to be checked.
+    /// Calls under way are finished first.
+    pub max_connection_age: Duration,
+    /// How often a quiet connection is asked whether it lives.
+    pub keepalive_interval: Duration,
+    /// How long the answer to that may take.
+    pub keepalive_timeout: Duration,
+    /// Calls under way at once in one connection.
+    pub max_concurrent_streams: u32,
+    /// Bytes that a peer may send in one call before the handler has taken them.
+    pub stream_window_bytes: u32,
+    /// The same for all calls of one connection together.
+    pub connection_window_bytes: u32,
+    /// The largest HTTP/2 frame taken, in bytes: 16 KiB to 16 MiB − 1.
+    pub max_frame_bytes: u32,
+    /// How long the server still takes calls after it has begun to say NOT_SERVING, so that balancers notice.
+    pub drain_delay: Duration,
+    /// How long calls under way may then take to end before their connections are cut.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(10),
+            max_handshakes: 256,
+            max_connection_age: Duration::from_secs(60 * 60),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
+            max_concurrent_streams: 1024,
+            stream_window_bytes: 4 * 1024 * 1024,
+            connection_window_bytes: 16 * 1024 * 1024,
+            max_frame_bytes: 256 * 1024,
+            drain_delay: Duration::ZERO,
+            drain_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A gRPC server under construction.
+///
+/// ```ignore
+/// let server = GrpcServer::new("storage-svc", tls, trust_domain)
+///     .with_authorizer(|caller: &Identity, _method: &str| caller.service_name() == Some("ingest-svc"))
+///     .add_service(StorageServiceServer::new(handlers));
+/// let health = server.health();
+/// health.set_serving(); // once the dependencies are ready
+/// server.serve(listener, shutdown).await?;
+/// ```
+#[derive(Debug)]
+pub struct GrpcServer {
+    name: &'static str,
+    tls: Arc<TlsMaterial>,
+    trust_domain: TrustDomain,
+    limits: Limits,
+    authorizer: Arc<dyn Authorizer>,
+    metrics: ServerMetrics,
+    health: Health,
+    routes: RoutesBuilder,
+    service_names: Vec<&'static str>,
+}
+
+impl GrpcServer {
+    /// A server without services yet. `name` is what logs and metrics call it, such as `storage-svc`.
+    pub fn new(name: &'static str, tls: Arc<TlsMaterial>, trust_domain: TrustDomain) -> Self {
+        Self {
+            name,
+            tls,
+            trust_domain,
+            limits: Limits::default(),
+            authorizer: Arc::new(AnyService),
+            metrics: ServerMetrics::default(),
+            health: Health::new(),
+            routes: Routes::builder(),
+            service_names: Vec::new(),
+        }
+    }
+
+    /// Adds a generated service, such as `StorageServiceServer::new(handlers)`.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.service_names.push(S::NAME);
+        self.routes.add_service(service);
+        self
+    }
+
+    /// Replaces the default limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Replaces the default rule, by which any service of the trust domain may call anything.
+    #[must_use]
+    pub fn with_authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// Counts into these handles.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: ServerMetrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// The handle by which the service says that it is ready. Until then health answers NOT_SERVING.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Serves until `shutdown`; then health answers NOT_SERVING, calls under way are finished within the limits, and
+    /// the future ends. Handlers whose streams have no end must watch a token of their own, or are cut at the deadline.
+    ///
+    /// # Errors
+    /// A [`ServeError`] when the server cannot begin, or fails for good. One peer's failure is not one.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        todo!()
+    }
+}
+
+/// Why a server could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener has no address, so it is no longer open.
+    #[error("the listener cannot be used: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The compiled-in descriptors cannot be read.
+    #[error("the descriptors of the services cannot be read: {0}")]
+    Descriptors(#[from] prost::DecodeError),
+    /// Reflection cannot be built from the descriptors.
+    #[error("gRPC reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The HTTP/2 server failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}

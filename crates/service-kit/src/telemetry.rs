@@ -1,0 +1,102 @@
+//! Logs on stderr.
+
+use std::io::{self, IsTerminal};
+
+use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt, util::TryInitError};
+
+/// How to log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A level such as `info`, or directives such as `warn,storage_svc=debug`. The variable `RUST_LOG` wins over it.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Pretty, level: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text, coloured on a terminal.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Held by `main` until the process ends, so that what is still buffered can be written when it is dropped.
+#[must_use = "dropping it ends telemetry"]
+#[derive(Debug)]
+pub struct TelemetryGuard(());
+
+/// Installs the process's tracing subscriber, which writes to stderr.
+///
+/// # Errors
+/// When the filter cannot be read, or a subscriber is already installed.
+pub fn init(config: &LogConfig) -> Result<TelemetryGuard, TelemetryError> {
+    let filter = filter(config, std::env::var("RUST_LOG").ok())?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    // Further layers, such as the export of traces, are added to this registry.
+    let registry = tracing_subscriber::registry().with(filter);
+    match config.format {
+        LogFormat::Pretty => registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()?,
+        LogFormat::Json => registry.with(lines.json()).try_init()?,
+    }
+    Ok(TelemetryGuard(()))
+}
+
+fn filter(config: &LogConfig, environment: Option<String>) -> Result<EnvFilter, TelemetryError> {
+    let (origin, directives) = match environment {
+        Some(directives) if !directives.trim().is_empty() => ("RUST_LOG", directives),
+        _ => ("log.level", config.level.clone()),
+    };
+    EnvFilter::builder().parse(&directives).map_err(|source| TelemetryError::Filter { origin, directives, source })
+}
+
+/// Why telemetry cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// A level or directive that does not exist.
+    #[error(
+        "{origin}: found {directives:?}, allowed is a level (error, warn, info, debug, trace, off) or directives such as \"warn,storage_svc=debug\": {source}"
+    )]
+    Filter {
+        /// `RUST_LOG` or the key of the configuration.
+        origin: &'static str,
+        /// What stands there.
+        directives: String,
+        /// What the library said.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// A second call in one process.
+    #[error("logging is already set up in this process: {0}")]
+    AlreadyInstalled(#[from] TryInitError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_wins_unless_empty() {
+        let config = LogConfig::default();
+        assert_eq!(filter(&config, None).unwrap().to_string(), "info");
+        assert_eq!(filter(&config, Some(" ".to_owned())).unwrap().to_string(), "info");
+        assert_eq!(filter(&config, Some("debug".to_owned())).unwrap().to_string(), "debug");
+    }
+
+    #[test]
+    fn a_bad_level_says_where_it_stands() {
+        let config = LogConfig { level: "storage_svc=loud".to_owned(), ..LogConfig::default() };
+        let error = filter(&config, None).unwrap_err().to_string();
+        assert!(error.starts_with("log.level: found \"storage_svc=loud\", allowed is a level"), "{error}");
+    }
+}
