@@ -33,9 +33,9 @@ pub const PROPERTIES: [&str; 8] = [
     "provider_id",
 ];
 
-/// Services that select the pod, in the agent's order. Known only for a single member.
+/// Services that select the pod, in the agent's order. Null unless there is a single member.
 pub const SERVICES: &str = "services";
-/// Maps that are known only for a single member.
+/// Maps of the pod. Null unless there is a single member.
 pub const MEMBER_MAPS: [&str; 2] = ["labels", "annotations"];
 /// Maps that belong to the namespace, so that any member's will do.
 pub const NAMESPACE_MAPS: [&str; 2] = ["namespace_labels", "namespace_annotations"];
@@ -75,7 +75,7 @@ pub const AVERAGES: [&str; 6] = [
     "ram_byte_usage_average",
 ];
 
-/// Maxima, in cores and bytes. Known only for a single member.
+/// Maxima, in cores and bytes. Null unless there is a single member, and the agent knew them.
 pub const MAXIMA: [&str; 2] = ["cpu_core_usage_max", "ram_byte_usage_max"];
 
 /// Persistent volumes, one entry per cluster and name.
@@ -111,13 +111,9 @@ pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![string(FEDERATED_CLUSTER), time(WINDOW_START), time(WINDOW_END)];
         fields.extend(PROPERTIES.map(string));
-        fields.push(Field::new(SERVICES, list_of(DataType::Utf8View), false));
-        fields.extend(
-            MEMBER_MAPS
-                .into_iter()
-                .chain(NAMESPACE_MAPS)
-                .map(|name| Field::new(name, string_map(), false)),
-        );
+        fields.push(Field::new(SERVICES, list_of(DataType::Utf8View), true));
+        fields.extend(MEMBER_MAPS.map(|name| Field::new(name, string_map(), true)));
+        fields.extend(NAMESPACE_MAPS.map(|name| Field::new(name, string_map(), false)));
         fields.extend([time(START), time(END), Field::new(MEMBERS, DataType::Int64, false)]);
         fields.extend(SUMS.map(number));
         fields.extend(AVERAGES.map(number));

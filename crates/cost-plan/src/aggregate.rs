@@ -1,0 +1,178 @@
+//! Adding up rows by a key.
+
+use arrow::datatypes::DataType;
+use datafusion::{
+    common::{Result, ScalarValue},
+    functions_aggregate::expr_fn::{max, min, sum},
+    logical_expr::{Expr, cast, col, lit, when},
+    prelude::DataFrame,
+};
+use lake::schema::{allocations, assets};
+
+use crate::functions::{agree, any_value, common_entries, merge_entries, only_value};
+
+/// Columns by which [`TableName::AllocationsByController`](lake::TableName) adds up allocations.
+pub const CONTROLLER_KEYS: [&str; 7] = [
+    allocations::FEDERATED_CLUSTER,
+    allocations::WINDOW_START,
+    allocations::WINDOW_END,
+    "cluster",
+    "namespace",
+    "controller_kind",
+    "controller",
+];
+
+/// Adds up allocations that agree on `keys`. The result has all columns of the input under their own names, and
+/// those of `keys` that have a name of their own. Rules: OpenCost's `Allocation.add`.
+pub fn allocations(input: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
+    let mut plan = Columns::new(keys);
+    plan.add(allocations::FEDERATED_CLUSTER, agree);
+    plan.window_and_span();
+    for name in allocations::PROPERTIES {
+        plan.add(name, agree);
+    }
+    plan.add(allocations::SERVICES, only_value);
+    for name in allocations::MEMBER_MAPS {
+        plan.add(name, only_value);
+    }
+    for name in allocations::NAMESPACE_MAPS {
+        plan.add(name, any_value);
+    }
+    plan.add(allocations::MEMBERS, sum);
+    for name in allocations::SUMS {
+        plan.add(name, sum);
+    }
+    for name in allocations::AVERAGES {
+        plan.add_mean(name, minutes());
+    }
+    for name in allocations::MAXIMA {
+        plan.add(name, only_value);
+    }
+    // A volume is told apart by cluster and name, a balancer by its key.
+    plan.add(allocations::VOLUMES, |column| merge_entries(column, 2));
+    plan.add(allocations::LOAD_BALANCERS, |column| merge_entries(column, 1));
+    plan.finish(input)
+}
+
+/// Adds up assets that agree on `keys`. The result has all columns of the input under their own names, and those of
+/// `keys` that have a name of their own. Rules: OpenCost's `Node.add`, `Disk.add` and `Any.add`.
+pub fn assets(input: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
+    let mut plan = Columns::new(keys);
+    plan.add(assets::FEDERATED_CLUSTER, agree);
+    plan.window_and_span();
+    plan.add(assets::TYPE, agree);
+    for name in assets::PROPERTIES.into_iter().chain(assets::DETAILS) {
+        plan.add(name, agree);
+    }
+    plan.add(assets::LABELS, common_entries);
+    plan.add("members", sum);
+    for name in assets::SUMS
+        .into_iter()
+        .chain(assets::NODE_SUMS)
+        .chain(assets::DISK_SUMS)
+    {
+        plan.add(name, sum);
+    }
+    // A node has its GPUs for as long as it runs.
+    plan.add_mean("gpu_count", minutes());
+    for name in ["discount", "preemptible"] {
+        plan.add_mean(name, col("total_cost") - col("adjustment"));
+    }
+    for name in assets::CPU_BREAKDOWN {
+        plan.add_known_mean(name, col("cpu_core_hours"));
+    }
+    for name in assets::RAM_BREAKDOWN {
+        plan.add_known_mean(name, col("ram_byte_hours"));
+    }
+    let [overhead_cpu, overhead_ram, overhead_cost] = assets::OVERHEAD;
+    plan.add_known_mean(overhead_cpu, col("cpu_cost"));
+    plan.add_known_mean(overhead_ram, col("ram_cost"));
+    plan.add(overhead_cost, only_value);
+    for name in assets::DISK_BREAKDOWN {
+        plan.add_known_mean(name, col("byte_hours"));
+    }
+    plan.add_mean("local", col("byte_hours"));
+    plan.add("byte_hours_used", sum);
+    plan.add("byte_usage_max", only_value);
+    plan.add("private", min);
+    plan.finish(input)
+}
+
+/// Minutes between `start` and `end`, the weight of averages over time.
+fn minutes() -> Expr {
+    let micros = |name| cast(cast(col(name), DataType::Int64), DataType::Float64);
+    (micros(allocations::END) - micros(allocations::START)) / lit(60e6)
+}
+
+/// The columns of the result: how each is aggregated, and how it is finished from the aggregates.
+struct Columns {
+    keys: Vec<Expr>,
+    key_names: Vec<String>,
+    aggregates: Vec<Expr>,
+    result: Vec<Expr>,
+}
+
+impl Columns {
+    fn new(keys: Vec<Expr>) -> Self {
+        let key_names: Vec<_> = keys.iter().map(|key| key.qualified_name().1).collect();
+        Self {
+            result: key_names.iter().map(|name| col(name.as_str())).collect(),
+            keys,
+            key_names,
+            aggregates: Vec::new(),
+        }
+    }
+
+    /// Aggregates a column, unless the rows are grouped by it.
+    fn add(&mut self, name: &str, function: impl FnOnce(Expr) -> Expr) {
+        if self.key_names.iter().any(|key| key == name) {
+            return;
+        }
+        self.aggregates.push(function(col(name)).alias(name));
+        self.result.push(col(name));
+    }
+
+    fn window_and_span(&mut self) {
+        self.add(allocations::WINDOW_START, min);
+        self.add(allocations::WINDOW_END, max);
+        self.add(allocations::START, min);
+        self.add(allocations::END, max);
+    }
+
+    /// Averages a column by weight; zero where there is no weight.
+    ///
+    /// For a weight of minutes the sum is divided by the minutes of the result, which are fewer than the members'
+    /// together: two containers side by side request as much as both.
+    fn add_mean(&mut self, name: &str, weight: Expr) {
+        let divisor = if weight == minutes() {
+            minutes()
+        } else {
+            let total = format!("{name}.weight");
+            self.aggregates.push(sum(weight.clone()).alias(&total));
+            Expr::Column(datafusion::common::Column::from_name(total))
+        };
+        self.aggregates.push(sum(col(name) * weight).alias(name));
+        self.push_quotient(name, divisor, lit(0.0));
+    }
+
+    /// Averages a column by weight over the rows where it is known; null where it is known of none.
+    fn add_known_mean(&mut self, name: &str, weight: Expr) {
+        let total = format!("{name}.weight");
+        let known = when(col(name).is_not_null(), weight.clone()).end();
+        self.aggregates.extend(known.ok().map(|known| sum(known).alias(&total)));
+        self.aggregates.push(sum(col(name) * weight).alias(name));
+        let total = Expr::Column(datafusion::common::Column::from_name(total));
+        self.push_quotient(name, total, lit(ScalarValue::Float64(None)));
+    }
+
+    fn push_quotient(&mut self, name: &str, divisor: Expr, otherwise: Expr) {
+        let quotient = when(divisor.clone().not_eq(lit(0.0)), col(name) / divisor)
+            .otherwise(otherwise)
+            .unwrap_or_else(|_| col(name));
+        self.result.push(quotient.alias(name));
+    }
+
+    fn finish(self, input: DataFrame) -> Result<DataFrame> {
+        input.aggregate(self.keys, self.aggregates)?.select(self.result)
+    }
+}
