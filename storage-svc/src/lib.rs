@@ -1,1 +1,166 @@
-//! storage-svc
+//! The storage gateway: lists, reads and writes the objects of one bucket, over gRPC with mutual TLS. It is the only
+//! service that holds the bucket's credentials, and lets each caller do what its certificate's identity may do.
+
+mod attributes;
+pub mod config;
+mod error;
+mod grpc;
+mod metrics;
+mod path;
+pub mod policy;
+mod secret;
+pub mod store;
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use fedcost_proto::storage::v1::storage_service_server::StorageServiceServer;
+use service_kit::{
+    Identity, MAX_MESSAGE_BYTES,
+    metrics::ServerMetrics,
+    server::{GrpcServer, Health, ServeError},
+    shutdown::NamedTasks,
+    tls::{TlsError, TlsMaterial},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    config::{Config, Limits},
+    metrics::StorageMetrics,
+    path::{FolderPath, ObjectPath, PathError},
+    policy::Policy,
+    secret::Secret,
+    store::{OpenError, config::StoreConfig},
+};
+use self::{grpc::StorageHandlers, store::Store};
+
+/// What logs and metrics call the service, and the name in its certificate.
+pub const SERVICE_NAME: &str = "storage-svc";
+
+/// How often renewed TLS files are looked for.
+const TLS_RELOAD: Duration = Duration::from_secs(60);
+
+/// Between two attempts to reach the bucket at the start, at first and at most.
+const PROBE_DELAYS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How long the background tasks may take to end.
+const TASKS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Serves the bucket until `shutdown`.
+///
+/// # Errors
+/// When the TLS files or the bucket's configuration cannot be used, or the server fails. A bucket that does not
+/// answer is no error: it is asked again, and health answers NOT_SERVING meanwhile.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), StorageSvcError> {
+    StorageServer::new(config).serve(listener, shutdown).await
+}
+
+/// The service, with what a file cannot say.
+#[derive(Debug)]
+pub struct StorageServer {
+    config: Config,
+    policy: Policy,
+    metrics: StorageMetrics,
+    server_metrics: ServerMetrics,
+}
+
+impl StorageServer {
+    /// The service as its file says, with the product's policy.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            policy: Policy::default(),
+            metrics: StorageMetrics::default(),
+            server_metrics: ServerMetrics::default(),
+        }
+    }
+
+    /// Replaces the policy, for tests.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Counts into these handles.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: StorageMetrics, server_metrics: ServerMetrics) -> Self {
+        self.metrics = metrics;
+        self.server_metrics = server_metrics;
+        self
+    }
+
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// As [`serve`].
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), StorageSvcError> {
+        let Self {
+            config,
+            policy,
+            metrics,
+            server_metrics,
+        } = self;
+        for warning in &config.store.warnings {
+            tracing::warn!("federated store: {warning}");
+        }
+        let tls = TlsMaterial::load(config.server.tls)?;
+        let store = Store::open(&config.store).await?;
+        let handlers = StorageHandlers::new(store.clone(), policy, metrics, config.limits);
+        let service = StorageServiceServer::new(handlers)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let server = GrpcServer::new(SERVICE_NAME, tls.clone(), config.server.trust_domain)
+            // Clusters call as well as services. What each may do depends on paths, so the handlers decide.
+            .with_authorizer(|_: &Identity, _: &str| true)
+            .with_metrics(server_metrics)
+            .add_service(service);
+
+        let mut tasks = NamedTasks::new();
+        tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
+        let (health, description, stop) = (server.health(), config.store.to_string(), shutdown.clone());
+        tasks.spawn("probe", async move {
+            // Nothing to report when the shutdown comes first.
+            let _stopped = stop
+                .run_until_cancelled(announce_when_reached(store, health, description))
+                .await;
+        });
+        let served = server.serve(listener, shutdown).await;
+        tasks.join_within(TASKS_DEADLINE).await;
+        Ok(served?)
+    }
+}
+
+/// Lets health answer SERVING once the bucket was listed.
+async fn announce_when_reached(store: Store, health: Health, description: String) {
+    let (first, most) = PROBE_DELAYS;
+    let mut delays = ExponentialBuilder::new()
+        .with_min_delay(first)
+        .with_max_delay(most)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    while let Err(error) = store.probe().await {
+        let delay = delays.next().unwrap_or(most);
+        tracing::warn!(%error, store = description, retry_ms = delay.as_millis(), "the bucket is not reached yet");
+        tokio::time::sleep(delay).await;
+    }
+    tracing::info!(store = description, "the bucket is reached");
+    health.set_serving();
+}
+
+/// Why the service could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageSvcError {
+    /// Our certificate, or whom we trust.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The bucket.
+    #[error("store: {0}")]
+    Store(#[from] OpenError),
+    /// The server.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}

@@ -1,0 +1,194 @@
+//! The service's own file.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use service_kit::config::{CommonConfig, ConfigError, load_yaml};
+
+use crate::store::config::{StoreConfig, StoreConfigError};
+
+/// The configuration of the service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen, who we are, whom we trust, how to log.
+    pub server: CommonConfig,
+    /// The bucket.
+    pub store: StoreConfig,
+    /// What callers may use up.
+    pub limits: Limits,
+}
+
+/// What callers may use up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Writes at the same time. Each may hold a few parts in memory: see the store's part size.
+    pub concurrent_writes: usize,
+    /// How long a caller may leave a write without its next piece.
+    #[serde(with = "service_kit::config::duration")]
+    pub write_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A writer of a table computes between its pieces, so it may pause for long.
+        Self {
+            concurrent_writes: 128,
+            write_idle: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    server: CommonConfig,
+    /// Path of a `federated-store.yaml`.
+    store: Option<PathBuf>,
+    /// A local folder as the bucket, without a file of its own.
+    directory: Option<PathBuf>,
+    #[serde(default)]
+    limits: Limits,
+}
+
+/// Why the service's configuration cannot be used. Each text is one line and names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageConfigError {
+    /// The service's own file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// Neither or both ways to name the bucket.
+    #[error(
+        "{}: give either `store`, the path of a federated-store.yaml, or `directory`, a local folder",
+        path.display()
+    )]
+    Bucket {
+        /// The service's own file.
+        path: PathBuf,
+    },
+    /// No writes would be possible.
+    #[error("{}: limits.concurrent_writes: found 0, allowed is 1 or more", path.display())]
+    NoWrites {
+        /// The service's own file.
+        path: PathBuf,
+    },
+    /// The `federated-store.yaml` cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    ReadStore {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The `federated-store.yaml` cannot be used.
+    #[error("{}: {source}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StoreConfigError,
+    },
+}
+
+impl Config {
+    /// Reads the service's file and the `federated-store.yaml` that it names.
+    ///
+    /// # Errors
+    /// When either cannot be read or used.
+    pub fn load(path: &Path) -> Result<Self, StorageConfigError> {
+        load_yaml::<RawConfig>(path)?.validate(path)
+    }
+}
+
+impl RawConfig {
+    /// Checks the file, whose path is for messages, and reads the `federated-store.yaml` that it names.
+    ///
+    /// # Errors
+    /// When something does not fit, or the other file cannot be read or used.
+    pub fn validate(self, path: &Path) -> Result<Config, StorageConfigError> {
+        let path = path.to_owned();
+        if self.limits.concurrent_writes == 0 {
+            return Err(StorageConfigError::NoWrites { path });
+        }
+        let store = match (self.store, self.directory) {
+            (Some(store), None) => load_store(&store)?,
+            (None, Some(directory)) => StoreConfig::directory(directory),
+            (Some(_), Some(_)) | (None, None) => return Err(StorageConfigError::Bucket { path }),
+        };
+        Ok(Config {
+            server: self.server,
+            store,
+            limits: self.limits,
+        })
+    }
+}
+
+/// Reads a `federated-store.yaml`.
+///
+/// # Errors
+/// When the file cannot be read or used.
+pub fn load_store(path: &Path) -> Result<StoreConfig, StorageConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| StorageConfigError::ReadStore {
+        path: path.to_owned(),
+        source,
+    })?;
+    StoreConfig::parse(&text).map_err(|source| StorageConfigError::Store {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = "server: {listen: '127.0.0.1:0', tls: {ca: a, cert: b, key: c}}\n";
+
+    fn load(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("storage.yaml");
+        fs::write(&file, format!("{SERVER}{text}")).unwrap();
+        fs::write(
+            folder.path().join("good.yaml"),
+            "type: FILESYSTEM\nconfig: {directory: x}\nprefix: p",
+        )
+        .unwrap();
+        fs::write(folder.path().join("bad.yaml"), "type: S3\nconfig: {bukcet: x}").unwrap();
+        let text = fs::read_to_string(&file)
+            .unwrap()
+            .replace("FOLDER", folder.path().to_str().unwrap());
+        fs::write(&file, text).unwrap();
+        Config::load(&file).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn takes_a_folder_or_a_file_that_names_the_bucket() {
+        assert_eq!(load("directory: /x").unwrap().store.to_string(), "folder /x");
+        let config = load("store: FOLDER/good.yaml\nlimits: {write_idle: 5s}").unwrap();
+        assert_eq!(config.store.to_string(), "folder x below p");
+        assert_eq!(config.limits.write_idle, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn names_file_and_key_of_what_is_wrong() {
+        for (text, expected) in [
+            ("", "storage.yaml: give either `store`"),
+            ("directory: /x\nstore: y", "storage.yaml: give either `store`"),
+            ("store: FOLDER/none.yaml", "none.yaml: cannot be read"),
+            ("store: FOLDER/bad.yaml", "bad.yaml: config.bucket is missing"),
+            (
+                "directory: /x\nlimits: {concurrent_writes: 0}",
+                "limits.concurrent_writes: found 0",
+            ),
+            ("directroy: /x", "unknown field `directroy`"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The handlers: they check, ask the policy, translate, and leave the rest to the store.
+
+mod convert;
+mod get;
+mod list;
+mod put;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use fedcost_proto::storage::v1::{
+    CopyRequest, CopyResponse, DeleteRequest, DeleteResponse, GetRequest, GetResponse, HeadRequest, HeadResponse,
+    ListRequest, ListResponse, PutRequest, PutResponse, storage_service_server::StorageService,
+};
+use futures::Stream;
+use object_store::{CopyMode, CopyOptions, ObjectStoreExt};
+use service_kit::{Identity, peer_identity};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    config::Limits,
+    error::StorageError,
+    metrics::StorageMetrics,
+    path::{FolderPath, ObjectPath},
+    policy::{Operation, Policy},
+    store::Store,
+};
+
+/// How long a store may leave a listing or a download without the next piece. Longer than the store's own retries.
+const STORE_STALL: Duration = Duration::from_secs(90);
+
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The handlers of `fedcost.storage.v1.StorageService`.
+#[derive(Debug, Clone)]
+pub(crate) struct StorageHandlers {
+    store: Store,
+    policy: Arc<Policy>,
+    metrics: StorageMetrics,
+    limits: Limits,
+    /// One permit for each write under way.
+    writes: Arc<Semaphore>,
+}
+
+impl StorageHandlers {
+    pub(crate) fn new(store: Store, policy: Policy, metrics: StorageMetrics, limits: Limits) -> Self {
+        let writes = Arc::new(Semaphore::new(limits.concurrent_writes));
+        Self {
+            store,
+            policy: Arc::new(policy),
+            metrics,
+            limits,
+            writes,
+        }
+    }
+
+    fn authorise(&self, caller: &Identity, operation: Operation, path: &ObjectPath) -> Result<(), StorageError> {
+        let allowed = self.policy.allows(caller, operation, path);
+        self.decide(allowed, caller, operation, || path.to_string())
+    }
+
+    fn authorise_listing(&self, caller: &Identity, folder: &FolderPath) -> Result<(), StorageError> {
+        let allowed = self.policy.allows_listing(caller, folder);
+        self.decide(allowed, caller, Operation::List, || folder.to_string())
+    }
+
+    fn decide(
+        &self,
+        allowed: bool,
+        caller: &Identity,
+        operation: Operation,
+        path: impl FnOnce() -> String,
+    ) -> Result<(), StorageError> {
+        if allowed {
+            return Ok(());
+        }
+        let (caller, path) = (caller.to_string(), path());
+        tracing::warn!(caller, %operation, path, "denied by the policy");
+        self.metrics.denied(caller.clone(), operation);
+        Err(StorageError::Denied {
+            caller,
+            operation,
+            path,
+        })
+    }
+
+    fn store_error(&self, error: object_store::Error, path: &ObjectPath) -> StorageError {
+        StorageError::from_store(error, path.as_path().as_ref(), &self.store.scrubber)
+    }
+}
+
+fn object_path(field: &'static str, path: &str) -> Result<ObjectPath, StorageError> {
+    ObjectPath::parse(path).map_err(|error| StorageError::path(field, error))
+}
+
+fn folder_path(field: &'static str, path: &str) -> Result<FolderPath, StorageError> {
+    FolderPath::parse(path).map_err(|error| StorageError::path(field, error))
+}
+
+#[tonic::async_trait]
+impl StorageService for StorageHandlers {
+    type ListStream = BoxStream<ListResponse>;
+    type GetStream = BoxStream<GetResponse>;
+
+    #[tracing::instrument(name = "list", skip_all, fields(prefix = request.get_ref().prefix))]
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
+        let caller = peer_identity(&request)?;
+        Ok(Response::new(self.list_pages(&caller, &request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "head", skip_all, fields(path = request.get_ref().path))]
+    async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadResponse>, Status> {
+        let caller = peer_identity(&request)?;
+        Ok(Response::new(self.read_head(&caller, request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "get", skip_all, fields(path = request.get_ref().path))]
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<Self::GetStream>, Status> {
+        let caller = peer_identity(&request)?;
+        Ok(Response::new(self.read_content(&caller, request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "put", skip_all, fields(path))]
+    async fn put(&self, request: Request<Streaming<PutRequest>>) -> Result<Response<PutResponse>, Status> {
+        let caller = peer_identity(&request)?;
+        Ok(Response::new(self.write(&caller, request.into_inner()).await?))
+    }
+
+    #[tracing::instrument(name = "delete", skip_all, fields(path = request.get_ref().path))]
+    async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
+        let caller = peer_identity(&request)?;
+        let path = object_path("path", &request.get_ref().path)?;
+        self.authorise(&caller, Operation::Delete, &path)?;
+        self.store
+            .objects
+            .delete(path.as_path())
+            .await
+            .map_err(|error| self.store_error(error, &path))?;
+        Ok(Response::new(DeleteResponse {}))
+    }
+
+    #[tracing::instrument(name = "copy", skip_all, fields(from = request.get_ref().from, to = request.get_ref().to))]
+    async fn copy(&self, request: Request<CopyRequest>) -> Result<Response<CopyResponse>, Status> {
+        let caller = peer_identity(&request)?;
+        let request = request.into_inner();
+        let from = object_path("from", &request.from)?;
+        let to = object_path("to", &request.to)?;
+        self.authorise(&caller, Operation::Read, &from)?;
+        self.authorise(&caller, Operation::Write, &to)?;
+        let mode = if request.create_only {
+            CopyMode::Create
+        } else {
+            CopyMode::Overwrite
+        };
+        let options = CopyOptions::new().with_mode(mode);
+        let copied = self
+            .store
+            .objects
+            .copy_opts(from.as_path(), to.as_path(), options)
+            .await;
+        copied.map_err(|error| {
+            // What is missing is the source, what exists is the target.
+            let subject = if matches!(error, object_store::Error::NotFound { .. }) {
+                &from
+            } else {
+                &to
+            };
+            self.store_error(error, subject)
+        })?;
+        Ok(Response::new(CopyResponse {}))
+    }
+}

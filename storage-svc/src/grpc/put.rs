@@ -1,0 +1,69 @@
+//! Writing: a stream of pieces that becomes an object with its last message.
+
+use fedcost_proto::storage::v1::{PutHeader, PutRequest, PutResponse, put_request::Part};
+use service_kit::Identity;
+use tonic::Streaming;
+use tracing::Instrument;
+
+use super::{StorageHandlers, convert, object_path};
+use crate::{error::StorageError, policy::Operation, store::writer::ObjectWriter};
+
+impl StorageHandlers {
+    pub(super) async fn write(
+        &self,
+        caller: &Identity,
+        mut stream: Streaming<PutRequest>,
+    ) -> Result<PutResponse, StorageError> {
+        let Part::Header(header) = self.next_part(&mut stream).await? else {
+            return Err(StorageError::field("part", "the first message must hold `header`"));
+        };
+        tracing::Span::current().record("path", &header.path);
+        let path = object_path("header.path", &header.path)?;
+        let mode = convert::mode(&header)?;
+        let PutHeader { attributes, .. } = header;
+        let attributes = convert::read_attributes(attributes)?;
+        self.authorise(caller, Operation::Write, &path)?;
+        let _permit = self.writes.try_acquire().map_err(|_| StorageError::Busy)?;
+
+        let mut writer = ObjectWriter::new(self.store.clone(), path.as_path().clone(), mode, attributes);
+        let size = loop {
+            match self.next_part(&mut stream).await? {
+                Part::Data(bytes) => writer
+                    .write(bytes)
+                    .await
+                    .map_err(|error| self.store_error(error, &path))?,
+                Part::Commit(commit) => break commit.size,
+                Part::Header(_) => return Err(StorageError::field("part", "only the first message holds `header`")),
+            }
+        };
+        let written = writer.written();
+        if size != written {
+            return Err(StorageError::field(
+                "commit.size",
+                format!("is {size}, but {written} bytes arrived"),
+            ));
+        }
+        // A task of its own: once the commit is here, a caller that goes away must not stop it half way.
+        let commit = tokio::spawn(writer.commit().in_current_span());
+        let result = commit.await.unwrap_or_else(|failed| Err(failed.into()));
+        let result = result.map_err(|error| self.store_error(error, &path))?;
+        self.metrics.written(written);
+        Ok(PutResponse {
+            etag: result.e_tag,
+            version: result.version,
+        })
+    }
+
+    async fn next_part(&self, stream: &mut Streaming<PutRequest>) -> Result<Part, StorageError> {
+        match tokio::time::timeout(self.limits.write_idle, stream.message()).await {
+            Ok(Ok(Some(PutRequest { part: Some(part) }))) => Ok(part),
+            Ok(Ok(Some(PutRequest { part: None }))) => Err(StorageError::field("part", "the message is empty")),
+            Ok(Ok(None)) => Err(StorageError::CutShort),
+            Ok(Err(status)) => {
+                tracing::debug!(%status, "a write broke off");
+                Err(StorageError::CutShort)
+            }
+            Err(_) => Err(StorageError::CallerStalled),
+        }
+    }
+}

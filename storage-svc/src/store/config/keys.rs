@@ -1,0 +1,53 @@
+//! Keys that nobody knows: named, with the key that was probably meant.
+
+use serde::{Deserialize, Deserializer};
+
+use super::StoreConfigError;
+
+/// A key is taken for a misspelling of another from this likeness on (Jaro-Winkler, 0 to 1).
+const LIKENESS: f64 = 0.8;
+
+/// Collects unknown keys over the parts of a file.
+#[derive(Default)]
+pub(super) struct UnknownKeys {
+    warnings: Vec<String>,
+}
+
+impl UnknownKeys {
+    /// Reads a part of the file whose keys stand below `parent`. `known` holds the full names of its keys.
+    pub(super) fn read<'de, T, D>(
+        &mut self,
+        parent: &str,
+        known: &[&str],
+        deserializer: D,
+    ) -> Result<T, StoreConfigError>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de, Error: std::fmt::Display>,
+    {
+        serde_ignored::deserialize(deserializer, |path| {
+            // Optional parts show up as `?` in the path.
+            let key = format!("{parent}{path}").replace("?.", "").replace(".?", "");
+            self.warnings.push(match nearest(&key, known) {
+                Some(nearest) => format!("unknown key `{key}` is ignored; did you mean `{nearest}`?"),
+                None => format!("unknown key `{key}` is ignored"),
+            });
+        })
+        .map_err(|error| StoreConfigError::Syntax(error.to_string()))
+    }
+
+    pub(super) fn warnings(self) -> Vec<String> {
+        self.warnings
+    }
+}
+
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&last(key), &last(known));
+    known
+        .iter()
+        .map(|known| (*known, likeness(known)))
+        .filter(|(_, likeness)| *likeness >= LIKENESS)
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .map(|(known, _)| known)
+}

@@ -1,0 +1,150 @@
+//! The bucket: which one, how to reach it, and what may be asked of it.
+
+pub mod config;
+mod confirmed;
+pub mod local;
+mod s3;
+pub(crate) mod writer;
+
+use std::{fmt, sync::Arc};
+
+use futures::TryStreamExt;
+use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
+
+pub use self::s3::S3OpenError;
+use self::{
+    config::{BucketConfig, StoreConfig},
+    local::{LocalError, LocalFolder},
+};
+use crate::secret::Scrubber;
+
+const MIB: usize = 1024 * 1024;
+
+/// Bytes in a part that goes to a local file: few changes of thread, little memory.
+const LOCAL_PART_SIZE: usize = 4 * MIB;
+
+/// Bytes that a write to S3 may hold in parts on their way, beside the one that fills. A single part may be larger.
+const S3_IN_FLIGHT: usize = 32 * MIB;
+
+/// Largest conditional write to S3, in bytes, because it goes in one request and waits in memory. The lake's
+/// conditional writes are commits and release pointers, far below.
+const S3_LARGEST_CONDITIONAL: usize = 64 * MIB;
+
+/// Why the bucket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A local folder.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// S3.
+    #[error(transparent)]
+    S3(#[from] S3OpenError),
+    /// The bucket does not answer as it should.
+    #[error("cannot list the bucket: {0}")]
+    Listing(String),
+}
+
+/// An opened bucket.
+#[derive(Clone)]
+pub(crate) struct Store {
+    /// The objects, by paths relative to the configured prefix.
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    uploads: UploadSizes,
+    pub(crate) scrubber: Scrubber,
+}
+
+/// In what pieces a write goes to the store.
+#[derive(Debug, Clone, Copy)]
+struct UploadSizes {
+    /// Bytes in each part but the last. A write that fits into one goes in one request.
+    part: usize,
+    /// How many parts are sent at the same time.
+    parallel: usize,
+    /// The largest conditional write in bytes. None where it may go in parts.
+    conditional: Option<usize>,
+}
+
+impl Store {
+    /// Opens a bucket. A missing local folder is created.
+    ///
+    /// # Errors
+    /// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
+    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
+        let (objects, uploads, secrets): (Arc<dyn ObjectStore>, _, _) = match &config.bucket {
+            BucketConfig::Filesystem { directory } => {
+                let folder = LocalFolder::open(directory)?;
+                tidy(folder.clone());
+                let uploads = UploadSizes {
+                    part: LOCAL_PART_SIZE,
+                    parallel: 2,
+                    conditional: None,
+                };
+                (Arc::new(folder), uploads, Vec::new())
+            }
+            BucketConfig::S3(s3) => {
+                let part = usize::try_from(s3.part_size).unwrap_or(usize::MAX);
+                let parallel = (S3_IN_FLIGHT / part).max(1);
+                let uploads = UploadSizes {
+                    part,
+                    parallel,
+                    conditional: Some(S3_LARGEST_CONDITIONAL),
+                };
+                (s3::open(s3).await?, uploads, s3::secrets(s3))
+            }
+        };
+        let objects = match config.prefix.as_ref() {
+            "" => objects,
+            _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),
+        };
+        Ok(Self {
+            objects,
+            uploads,
+            scrubber: Scrubber::new(secrets),
+        })
+    }
+
+    /// Asks the bucket for one object's name.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub(crate) async fn probe(&self) -> Result<(), OpenError> {
+        match self.objects.list(None).try_next().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(OpenError::Listing(self.scrubber.scrub(&error.to_string()))),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Store")
+            .field("objects", &self.objects.to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+impl UploadSizes {
+    /// The largest write that goes in one request.
+    fn single(self, mode: &PutMode) -> usize {
+        match (mode, self.conditional) {
+            (PutMode::Create | PutMode::Update(_), Some(conditional)) => conditional,
+            (PutMode::Create | PutMode::Update(_), None) | (PutMode::Overwrite, _) => self.part,
+        }
+    }
+}
+
+/// Removes what a crash left behind. Not waited for, because it walks the whole folder.
+fn tidy(folder: LocalFolder) {
+    tokio::task::spawn_blocking(move || {
+        let files = folder.remove_abandoned();
+        if files > 0 {
+            tracing::info!(files, "removed files of writes that a crash interrupted");
+        }
+    });
+}
+
+/// The empty path is the bucket itself, which the library calls no prefix.
+pub(crate) fn prefix_of(path: &Path) -> Option<&Path> {
+    (!path.as_ref().is_empty()).then_some(path)
+}
