@@ -74,7 +74,7 @@ pub fn non_empty<'a>(value: &'a str, otherwise: &'static str) -> &'a str {
 
 /// The first service. A load balancer of no pod knows its service, but stays [`UNMOUNTED`]: it must not be taken
 /// for a workload.
-pub fn service<'a>(first_service: Option<&'a str>, unmounted: bool) -> &'a str {
+pub fn service(first_service: Option<&str>, unmounted: bool) -> &str {
     match first_service {
         None => UNALLOCATED,
         Some(_) if unmounted => UNMOUNTED,
