@@ -1,0 +1,5 @@
+//! Allocation sets: what each container cost in a window.
+
+pub(crate) mod amounts;
+pub(crate) mod owned;
+pub(crate) mod record;
