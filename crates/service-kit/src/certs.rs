@@ -70,16 +70,27 @@ impl DevelopmentCa {
         let certificate = match existing {
             Some(certificate) if !due(validity_of(&certificate_path, &certificate)?) => certificate,
             _ => {
-                let certificate = authority_parameters()
-                    .self_signed(&key)
-                    .map_err(|source| CertificateError::Generate { path: certificate_path.clone(), source })?;
+                let certificate =
+                    authority_parameters()
+                        .self_signed(&key)
+                        .map_err(|source| CertificateError::Generate {
+                            path: certificate_path.clone(),
+                            source,
+                        })?;
                 write_atomically(&certificate_path, certificate.pem().as_bytes(), PUBLIC)?;
                 certificate.into()
             }
         };
-        let issuer = Issuer::from_ca_cert_der(&certificate, key)
-            .map_err(|source| CertificateError::Generate { path: certificate_path, source })?;
-        Ok(Self { folder: folder.to_owned(), trust_domain, certificate, issuer })
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CertificateError::Generate {
+            path: certificate_path,
+            source,
+        })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            trust_domain,
+            certificate,
+            issuer,
+        })
     }
 
     /// The domain that this authority vouches for.
@@ -120,10 +131,15 @@ impl DevelopmentCa {
             return Ok(files);
         }
         fs::create_dir_all(&folder).map_err(|source| CertificateError::write(&folder, source))?;
-        let generating = |source| CertificateError::Generate { path: files.cert.clone(), source };
+        let generating = |source| CertificateError::Generate {
+            path: files.cert.clone(),
+            source,
+        };
         let key = generate_key(&files.key)?;
-        let certificate =
-            leaf_parameters(identity).map_err(generating)?.signed_by(&key, &self.issuer).map_err(generating)?;
+        let certificate = leaf_parameters(identity)
+            .map_err(generating)?
+            .signed_by(&key, &self.issuer)
+            .map_err(generating)?;
         write_atomically(&files.key, key.serialize_pem().as_bytes(), PRIVATE)?;
         write_atomically(&files.cert, certificate.pem().as_bytes(), PUBLIC)?;
         Ok(files)
@@ -134,7 +150,10 @@ impl DevelopmentCa {
         // Whatever is wrong with what is there, issuing anew mends it, so the reason does not matter.
         let certificate = TlsMaterial::load(files.clone()).and_then(|_| {
             let path = &files.cert;
-            let text = fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source })?;
+            let text = fs::read(path).map_err(|source| TlsError::Read {
+                path: path.clone(),
+                source,
+            })?;
             let certificate = parse_certificates(path, &text)?.swap_remove(0);
             let validity = validity_of(path, &certificate)?;
             Ok((certificate, validity))
@@ -148,7 +167,10 @@ impl DevelopmentCa {
 }
 
 fn is_signed_by(certificate: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> bool {
-    match (X509Certificate::from_der(certificate), X509Certificate::from_der(authority)) {
+    match (
+        X509Certificate::from_der(certificate),
+        X509Certificate::from_der(authority),
+    ) {
         (Ok((_, certificate)), Ok((_, authority))) => {
             certificate.verify_signature(Some(authority.public_key())).is_ok()
         }
@@ -159,7 +181,10 @@ fn is_signed_by(certificate: &CertificateDer<'_>, authority: &CertificateDer<'_>
 /// True when less than a third of a certificate's life is left, or its time has not come.
 fn due(validity: Validity) -> bool {
     let now = SystemTime::now();
-    let life = validity.not_after.duration_since(validity.not_before).unwrap_or_default();
+    let life = validity
+        .not_after
+        .duration_since(validity.not_before)
+        .unwrap_or_default();
     now < validity.not_before || now + life / 3 >= validity.not_after
 }
 
@@ -200,8 +225,10 @@ fn parameters_for(life: Duration, common_name: &str) -> CertificateParams {
 }
 
 fn generate_key(path: &Path) -> Result<KeyPair, CertificateError> {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
-        .map_err(|source| CertificateError::Generate { path: path.to_owned(), source })
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|source| CertificateError::Generate {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Keeps other processes from changing the folder until the file is dropped.
@@ -217,7 +244,10 @@ fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, CertificateError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CertificateError::Read { path: path.to_owned(), source }),
+        Err(source) => Err(CertificateError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -271,6 +301,9 @@ pub enum CertificateError {
 
 impl CertificateError {
     fn write(path: &Path, source: io::Error) -> Self {
-        Self::Write { path: path.to_owned(), source }
+        Self::Write {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -1,17 +1,13 @@
 //! Calling another service: a lazily connected, reconnecting gRPC channel over mutual TLS.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{io, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{Channel, Uri};
+use tonic::transport::{self, Channel, Uri};
 
 use crate::{
     config,
@@ -25,6 +21,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 // As the server's: what may be under way in one stream and in one connection before the reader has taken it.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+const MAX_FRAME_BYTES: u32 = 256 * 1024;
 
 /// Where a service is, as it stands in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -47,7 +44,11 @@ fn default_connect_timeout() -> Duration {
 impl EndpointConfig {
     /// The given address and defaults for the rest.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), server_name: None, connect_timeout: DEFAULT_CONNECT_TIMEOUT }
+        Self {
+            address: address.into(),
+            server_name: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+        }
     }
 }
 
@@ -56,7 +57,8 @@ impl EndpointConfig {
 pub struct Endpoint {
     host: String,
     port: u16,
-    uri: Uri,
+    dialled: Uri,
+    origin: Uri,
     server_name: ServerName<'static>,
     expected: Identity,
     connect_timeout: Duration,
@@ -71,8 +73,7 @@ impl Endpoint {
         let bad_address = || EndpointError::Address(config.address.clone());
         let uri: Uri = config.address.parse().map_err(|_| bad_address())?;
         let has_path = uri.path_and_query().is_some_and(|path| path.as_str() != "/");
-        let (Some("https"), Some(host), Some(port), false) =
-            (uri.scheme_str(), uri.host(), uri.port_u16(), has_path)
+        let (Some("https"), Some(host), Some(port), false) = (uri.scheme_str(), uri.host(), uri.port_u16(), has_path)
         else {
             return Err(bad_address());
         };
@@ -80,7 +81,24 @@ impl Endpoint {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = config.server_name.clone().unwrap_or_else(|| host.clone());
         let server_name = ServerName::try_from(name.clone()).map_err(|_| EndpointError::ServerName(name))?;
-        Ok(Self { host, port, server_name, uri, expected, connect_timeout: config.connect_timeout })
+        // tonic refuses an https address once any crate of the build enables its own TLS, as ours is not known to it.
+        let authority = uri.authority().ok_or_else(bad_address)?;
+        let dialled = Uri::builder()
+            .scheme("http")
+            .authority(authority.clone())
+            .path_and_query("/")
+            .build()
+            .map_err(|_| bad_address())?;
+        let connect_timeout = config.connect_timeout;
+        Ok(Self {
+            host,
+            port,
+            dialled,
+            origin: uri,
+            server_name,
+            expected,
+            connect_timeout,
+        })
     }
 
     /// A channel to the service. It connects with the first call, and again whenever the connection was lost, each
@@ -91,8 +109,71 @@ impl Endpoint {
     /// # Panics
     /// When called outside a tokio runtime.
     pub fn channel(&self, tls: &Arc<TlsMaterial>) -> Channel {
-        todo!()
+        let (endpoint, tls) = (self.clone(), Arc::clone(tls));
+        let connector = tower::service_fn(move |_: Uri| {
+            let (endpoint, tls) = (endpoint.clone(), Arc::clone(&tls));
+            async move { endpoint.connect(&tls).await.map(TokioIo::new) }
+        });
+        transport::Endpoint::from(self.dialled.clone())
+            .origin(self.origin.clone())
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            // A dead peer is then noticed before the next call, not by it.
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(MAX_FRAME_BYTES)
+            .connect_with_connector_lazy(connector)
     }
+
+    async fn connect(&self, tls: &TlsMaterial) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let address = format!("{}:{}", self.host, self.port);
+        let handshake = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            TlsConnector::from(tls.client_config())
+                .connect(self.server_name.clone(), stream)
+                .await
+        };
+        let stream = match timeout(self.connect_timeout, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(source)) => return Err(ConnectError::Handshake { address, source }),
+            Err(_) => {
+                return Err(ConnectError::TimedOut {
+                    address,
+                    limit: self.connect_timeout,
+                });
+            }
+        };
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let found = shown.map_or(Err(IdentityError::NoCertificate), Identity::from_certificate);
+        match found {
+            Ok(found) if found == self.expected => Ok(stream),
+            Ok(found) => Err(ConnectError::WrongIdentity {
+                address,
+                found,
+                expected: self.expected.clone(),
+            }),
+            Err(source) => Err(ConnectError::NoIdentity { address, source }),
+        }
+    }
+}
+
+/// Why a connection was not made. tonic puts the text into the UNAVAILABLE status of the call that wanted it.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("{address}: {source}")]
+    Handshake { address: String, source: io::Error },
+    #[error("{address}: no connection within {}", humantime::format_duration(*limit))]
+    TimedOut { address: String, limit: Duration },
+    #[error("{address}: the server is {found}, expected {expected}")]
+    WrongIdentity {
+        address: String,
+        found: Identity,
+        expected: Identity,
+    },
+    #[error("{address}: the server proved no identity: {source}")]
+    NoIdentity { address: String, source: IdentityError },
 }
 
 /// Why an endpoint's configuration cannot be used.
@@ -104,4 +185,49 @@ pub enum EndpointError {
     /// Neither a DNS name nor an IP.
     #[error("found {0:?} as a server name, allowed is a DNS name or an IP address")]
     ServerName(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TrustDomain;
+
+    fn endpoint(address: &str, server_name: Option<&str>) -> Result<Endpoint, EndpointError> {
+        let expected = Identity::service(TrustDomain::default(), "storage-svc").unwrap();
+        let config = EndpointConfig {
+            server_name: server_name.map(str::to_owned),
+            ..EndpointConfig::new(address)
+        };
+        Endpoint::new(&config, expected)
+    }
+
+    #[test]
+    fn takes_hosts_and_addresses() {
+        let named = endpoint("https://storage-svc:7001", None).unwrap();
+        assert_eq!((named.host.as_str(), named.port), ("storage-svc", 7001));
+        let numbered = endpoint("https://[::1]:7001/", Some("storage-svc")).unwrap();
+        assert_eq!(numbered.host, "::1");
+        assert_eq!(numbered.server_name, ServerName::try_from("storage-svc").unwrap());
+    }
+
+    #[test]
+    fn says_what_is_allowed() {
+        for address in [
+            "",
+            "storage-svc:7001",
+            "http://a:1",
+            "https://a",
+            "https://a:1/path",
+            "https://a:1?b",
+        ] {
+            assert_eq!(
+                endpoint(address, None).unwrap_err(),
+                EndpointError::Address(address.to_owned())
+            );
+        }
+        assert!(matches!(
+            endpoint("https://a:1", Some("a b")),
+            Err(EndpointError::ServerName(_))
+        ));
+    }
 }

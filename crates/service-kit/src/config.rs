@@ -35,7 +35,10 @@ pub struct CommonConfig {
 /// # Errors
 /// A [`ConfigError`] of one line that names the file, the place in it, what was found and what is allowed.
 pub fn load_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     parse_yaml(path, &text)
 }
 
@@ -49,13 +52,17 @@ pub fn parse_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Con
         let message = error.to_string();
         let place = error.location().map(|at| (at.line(), at.column()));
         let reason = match place {
-            Some((line, column)) => {
-                message.replacen(&format!(" at line {line} column {column}"), "", 1)
-            }
+            Some((line, column)) => message.replacen(&format!(" at line {line} column {column}"), "", 1),
             None => message,
         };
-        let place = place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-        ConfigError::Parse { path: path.to_owned(), place, reason }
+        let place = place
+            .map(|(line, column)| format!(":{line}:{column}"))
+            .unwrap_or_default();
+        ConfigError::Parse {
+            path: path.to_owned(),
+            place,
+            reason,
+        }
     })
 }
 
@@ -159,8 +166,18 @@ mod tests {
 
     #[test]
     fn reads_durations_with_units() {
-        for (text, seconds) in [("90s", 90.0), ("2m", 120.0), ("1h30m", 5400.0), ("1h30m0s", 5400.0), ("250ms", 0.25)] {
-            assert_eq!(parse(&format!("refresh: {text}")).unwrap().refresh.as_secs_f64(), seconds, "{text}");
+        for (text, seconds) in [
+            ("90s", 90.0),
+            ("2m", 120.0),
+            ("1h30m", 5400.0),
+            ("1h30m0s", 5400.0),
+            ("250ms", 0.25),
+        ] {
+            assert_eq!(
+                parse(&format!("refresh: {text}")).unwrap().refresh.as_secs_f64(),
+                seconds,
+                "{text}"
+            );
         }
     }
 
@@ -175,9 +192,15 @@ mod tests {
             "sample.yaml:2:1: unknown field `refesh`, expected `refresh` or `common`"
         );
         let nested = parse("refresh: 1s\ncommon:\n  listen: here\n").unwrap_err();
-        assert!(nested.starts_with("sample.yaml:3:11: common.listen: invalid socket address"), "{nested}");
+        assert!(
+            nested.starts_with("sample.yaml:3:11: common.listen: invalid socket address"),
+            "{nested}"
+        );
         let missing = load_yaml::<Sample>(Path::new("nowhere.yaml")).unwrap_err();
-        assert!(missing.to_string().starts_with("nowhere.yaml: cannot be read: "), "{missing}");
+        assert!(
+            missing.to_string().starts_with("nowhere.yaml: cannot be read: "),
+            "{missing}"
+        );
         assert_eq!(missing.exit_code(), 64);
     }
 

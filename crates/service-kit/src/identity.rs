@@ -87,7 +87,10 @@ impl Identity {
         if !valid {
             return Err(IdentityError::Service(name.to_owned()));
         }
-        Ok(Self { trust_domain, principal: Principal::Service(name.to_owned()) })
+        Ok(Self {
+            trust_domain,
+            principal: Principal::Service(name.to_owned()),
+        })
     }
 
     /// The identity of the federated cluster `id`.
@@ -101,7 +104,10 @@ impl Identity {
         if !(1..=LONGEST_CLUSTER).contains(&id.len()) || !id.bytes().all(allowed) || steps_out {
             return Err(IdentityError::Cluster(id.to_owned()));
         }
-        Ok(Self { trust_domain, principal: Principal::Cluster(id.to_owned()) })
+        Ok(Self {
+            trust_domain,
+            principal: Principal::Cluster(id.to_owned()),
+        })
     }
 
     /// Reads the identity out of a certificate (DER).
@@ -116,15 +122,15 @@ impl Identity {
             .map_err(|error| IdentityError::Certificate(error.to_string()))?
             .map(|extension| extension.value.general_names.as_slice())
             .unwrap_or_default();
-        let mut uris = names.iter().filter_map(|name| match name {
+        let uris = names.iter().filter_map(|name| match name {
             GeneralName::URI(uri) => Some(*uri),
             _ => None,
         });
-        match (uris.next(), uris.count()) {
-            (Some(uri), 0) => uri.parse(),
-            (None, _) => Err(IdentityError::NoUri),
+        match uris.collect::<Vec<_>>().as_slice() {
+            [uri] => uri.parse(),
+            [] => Err(IdentityError::NoUri),
             // The standard demands one name: with two, which of them is meant would be a guess.
-            (Some(_), further) => Err(IdentityError::SeveralUris(further + 1)),
+            several => Err(IdentityError::SeveralUris(several.len())),
         }
     }
 
@@ -169,8 +175,12 @@ impl FromStr for Identity {
     type Err = IdentityError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = text.strip_prefix(SCHEME).ok_or_else(|| IdentityError::Scheme(text.to_owned()))?;
-        let (trust_domain, path) = rest.split_once('/').ok_or_else(|| IdentityError::Path(text.to_owned()))?;
+        let rest = text
+            .strip_prefix(SCHEME)
+            .ok_or_else(|| IdentityError::Scheme(text.to_owned()))?;
+        let (trust_domain, path) = rest
+            .split_once('/')
+            .ok_or_else(|| IdentityError::Path(text.to_owned()))?;
         let trust_domain = trust_domain.parse()?;
         match path.split_once('/') {
             Some(("service", name)) => Self::service(trust_domain, name),
@@ -198,11 +208,16 @@ pub enum IdentityError {
     #[error("{0:?} is not a service name: use 1 to {LONGEST_SERVICE} of a-z, 0-9 and '-', not '-' at either end")]
     Service(String),
     /// A bad cluster id.
-    #[error("{0:?} is not a cluster id: use 1 to {LONGEST_CLUSTER} of A-Z, a-z, 0-9, '.', '_' and '-', not \".\" or \"..\"")]
+    #[error(
+        "{0:?} is not a cluster id: use 1 to {LONGEST_CLUSTER} of A-Z, a-z, 0-9, '.', '_' and '-', not \".\" or \"..\""
+    )]
     Cluster(String),
     /// Bytes that are not an X.509 certificate, or one with a broken extension.
     #[error("the certificate cannot be read: {0}")]
     Certificate(String),
+    /// A peer that showed no certificate.
+    #[error("no certificate was shown")]
+    NoCertificate,
     /// A certificate without a URI name.
     #[error("the certificate has no URI among its subject alternative names; it needs one spiffe:// name")]
     NoUri,
@@ -225,7 +240,10 @@ mod tests {
             assert_eq!(text.parse::<Identity>().unwrap().to_string(), text);
         }
         let longest = format!("spiffe://fedcost/cluster/{}", "c".repeat(LONGEST_CLUSTER));
-        assert_eq!(longest.parse::<Identity>().unwrap().cluster_id().unwrap().len(), LONGEST_CLUSTER);
+        assert_eq!(
+            longest.parse::<Identity>().unwrap().cluster_id().unwrap().len(),
+            LONGEST_CLUSTER
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 use tonic::Code;
@@ -16,6 +16,7 @@ use tonic::Code;
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
     handshakes: Family<HandshakeLabels, Counter>,
+    in_flight: Family<ServerLabels, Gauge>,
     rpcs: Family<RpcLabels, Counter>,
     durations: Family<MethodLabels, Histogram, fn() -> Histogram>,
 }
@@ -35,6 +36,11 @@ pub enum HandshakeOutcome {
     Failed,
     /// TLS succeeded, but the certificate carries no identity of the trust domain.
     Denied,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    server: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +67,7 @@ impl Default for ServerMetrics {
     fn default() -> Self {
         Self {
             handshakes: Family::default(),
+            in_flight: Family::default(),
             rpcs: Family::default(),
             durations: Family::new_with_constructor(duration_histogram),
         }
@@ -71,8 +78,21 @@ impl ServerMetrics {
     /// Creates the handles and registers them. Call it once per registry.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register("tls_handshakes", "TLS handshakes by outcome", metrics.handshakes.clone());
-        registry.register("grpc_server_rpcs", "Ended RPCs by method and status code", metrics.rpcs.clone());
+        registry.register(
+            "tls_handshakes",
+            "TLS handshakes by outcome",
+            metrics.handshakes.clone(),
+        );
+        registry.register(
+            "grpc_server_rpcs_in_flight",
+            "RPCs under way",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "grpc_server_rpcs",
+            "Ended RPCs by method and status code",
+            metrics.rpcs.clone(),
+        );
         registry.register_with_unit(
             "grpc_server_rpc_duration",
             "Time from the request's head to the end of the response",
@@ -83,15 +103,48 @@ impl ServerMetrics {
     }
 
     pub(crate) fn handshake(&self, server: &str, outcome: HandshakeOutcome) {
-        self.handshakes.get_or_create(&HandshakeLabels { server: server.to_owned(), outcome }).inc();
+        self.handshakes
+            .get_or_create(&HandshakeLabels {
+                server: server.to_owned(),
+                outcome,
+            })
+            .inc();
     }
 
-    pub(crate) fn rpc(&self, server: &str, method: &str, code: Code, duration: Duration) {
+    pub(crate) fn rpc_begun(&self, server: &str) {
+        self.in_flight
+            .get_or_create(&ServerLabels {
+                server: server.to_owned(),
+            })
+            .inc();
+    }
+
+    pub(crate) fn rpc_ended(&self, server: &str, method: &str, code: Code, duration: Duration) {
+        self.in_flight
+            .get_or_create(&ServerLabels {
+                server: server.to_owned(),
+            })
+            .dec();
         let (server, method) = (server.to_owned(), method.to_owned());
         self.rpcs
-            .get_or_create(&RpcLabels { server: server.clone(), method: method.clone(), code: code_name(code) })
+            .get_or_create(&RpcLabels {
+                server: server.clone(),
+                method: method.clone(),
+                code: code_name(code),
+            })
             .inc();
-        self.durations.get_or_create(&MethodLabels { server, method }).observe(duration.as_secs_f64());
+        self.durations
+            .get_or_create(&MethodLabels { server, method })
+            .observe(duration.as_secs_f64());
+    }
+
+    /// Calls that have begun and not ended.
+    pub(crate) fn in_flight(&self, server: &str) -> i64 {
+        self.in_flight
+            .get_or_create(&ServerLabels {
+                server: server.to_owned(),
+            })
+            .get()
     }
 }
 

@@ -94,7 +94,11 @@ impl NamedTasks {
                 // Cancelled by whoever holds an abort handle: it has ended, as was wanted.
                 Ok(Err(_)) => {}
                 Err(_) => {
-                    error!(task = name, deadline_ms = deadline.as_millis(), "task did not end in time and is aborted");
+                    error!(
+                        task = name,
+                        deadline_ms = deadline.as_millis(),
+                        "task did not end in time and is aborted"
+                    );
                     handle.abort();
                     report.hung.push(name);
                 }

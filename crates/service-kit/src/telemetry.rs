@@ -17,7 +17,10 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Pretty, level: "info".to_owned() }
+        Self {
+            format: LogFormat::Pretty,
+            level: "info".to_owned(),
+        }
     }
 }
 
@@ -58,7 +61,13 @@ fn filter(config: &LogConfig, environment: Option<String>) -> Result<EnvFilter, 
         Some(directives) if !directives.trim().is_empty() => ("RUST_LOG", directives),
         _ => ("log.level", config.level.clone()),
     };
-    EnvFilter::builder().parse(&directives).map_err(|source| TelemetryError::Filter { origin, directives, source })
+    EnvFilter::builder()
+        .parse(&directives)
+        .map_err(|source| TelemetryError::Filter {
+            origin,
+            directives,
+            source,
+        })
 }
 
 /// Why telemetry cannot begin.
@@ -95,8 +104,14 @@ mod tests {
 
     #[test]
     fn a_bad_level_says_where_it_stands() {
-        let config = LogConfig { level: "storage_svc=loud".to_owned(), ..LogConfig::default() };
+        let config = LogConfig {
+            level: "storage_svc=loud".to_owned(),
+            ..LogConfig::default()
+        };
         let error = filter(&config, None).unwrap_err().to_string();
-        assert!(error.starts_with("log.level: found \"storage_svc=loud\", allowed is a level"), "{error}");
+        assert!(
+            error.starts_with("log.level: found \"storage_svc=loud\", allowed is a level"),
+            "{error}"
+        );
     }
 }

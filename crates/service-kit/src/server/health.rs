@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// By this a service says that it is ready. It begins not ready.
 ///
@@ -14,7 +16,9 @@ pub struct Health {
 
 impl Health {
     pub(super) fn new() -> Self {
-        Self { ready: Arc::new(watch::Sender::new(false)) }
+        Self {
+            ready: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// Health answers SERVING, for the server as a whole and for each of its services.
@@ -29,5 +33,58 @@ impl Health {
 
     pub(super) fn subscribe(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
+    }
+}
+
+/// Carries what a [`Health`] says to the health service.
+pub(super) struct HealthFeed {
+    reporter: HealthReporter,
+    ready: watch::Receiver<bool>,
+    service_names: Vec<&'static str>,
+}
+
+impl HealthFeed {
+    /// Once this is done, the health service answers NOT_SERVING for the server and each of `service_names`.
+    pub(super) async fn begin(health: &Health, reporter: HealthReporter, service_names: &[&'static str]) -> Self {
+        // The empty name stands for the server as a whole, by the health protocol.
+        let service_names = [""].iter().chain(service_names).copied().collect();
+        let feed = Self {
+            reporter,
+            ready: health.subscribe(),
+            service_names,
+        };
+        feed.tell(ServingStatus::NotServing).await;
+        feed
+    }
+
+    /// Follows what is set until `shutdown`, and then says NOT_SERVING for good.
+    pub(super) async fn follow(&mut self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let ready = *self.ready.borrow_and_update();
+            self.tell(if ready {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            })
+            .await;
+            if let Some(Err(_)) = shutdown.run_until_cancelled(self.ready.changed()).await {
+                // Nobody is left who could set anything.
+                shutdown.cancelled().await;
+            }
+        }
+        self.tell(ServingStatus::NotServing).await;
+    }
+
+    /// Ends the streams of those who watch health, which would otherwise outlast every deadline.
+    pub(super) async fn end(mut self) {
+        for name in self.service_names {
+            self.reporter.clear_service_status(name).await;
+        }
+    }
+
+    async fn tell(&self, status: ServingStatus) {
+        for name in &self.service_names {
+            self.reporter.set_service_status(name, status).await;
+        }
     }
 }

@@ -1,26 +1,43 @@
 //! The gRPC server that every service runs: mutual TLS, identity, authorisation, health, reflection, draining.
 
+mod accept;
 mod authorize;
+mod descriptors;
 mod health;
+mod observe;
+mod panic;
 mod peer;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc, time::sleep};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
     server::NamedService,
     service::{Routes, RoutesBuilder},
+    transport::Server,
 };
-use tower::Service;
+use tower::{Service, ServiceBuilder, layer::layer_fn};
+use tracing::{info, warn};
 
+use self::{
+    accept::Acceptor,
+    authorize::Authorize,
+    health::HealthFeed,
+    observe::{Observe, Observer},
+    panic::CatchPanic,
+};
 pub use self::{
     authorize::{AnyService, Authorizer},
     health::Health,
     peer::{PeerInfo, peer_address, peer_identity},
 };
 use crate::{TrustDomain, metrics::ServerMetrics, tls::TlsMaterial};
+
+/// Authenticated connections that may wait for the HTTP/2 server to take them.
+const ACCEPTED_AHEAD: usize = 16;
 
 /// What a server allows each peer, and how long it waits.
 #[derive(Clone, Debug)]
@@ -155,8 +172,80 @@ impl GrpcServer {
     ///
     /// # Errors
     /// A [`ServeError`] when the server cannot begin, or fails for good. One peer's failure is not one.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
-        todo!()
+    pub async fn serve(mut self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let address = listener.local_addr().map_err(ServeError::Listener)?;
+        descriptors::add_reflection(&mut self.routes, &self.service_names)?;
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        self.routes.add_service(health_service);
+        let mut health = HealthFeed::begin(&self.health, reporter, &self.service_names).await;
+
+        let drain = CancellationToken::new();
+        let cut = CancellationToken::new();
+        // Whoever drops this future wants no connection to live on.
+        let _cut_when_dropped = cut.clone().drop_guard();
+        let (accepted, incoming) = mpsc::channel(ACCEPTED_AHEAD);
+        let acceptor = Acceptor {
+            server: self.name,
+            tls: self.tls,
+            trust_domain: self.trust_domain,
+            limits: self.limits.clone(),
+            metrics: self.metrics.clone(),
+            cut: cut.clone(),
+        };
+        let accepting = drain.run_until_cancelled(acceptor.run(listener, accepted));
+
+        let observer = Arc::new(Observer {
+            server: self.name,
+            metrics: self.metrics.clone(),
+            methods: descriptors::known_methods()?,
+        });
+        let authorizer = self.authorizer;
+        let layers = ServiceBuilder::new()
+            // Outermost, so that calls that panic or are denied are seen as well.
+            .layer(layer_fn(move |inner| Observe::new(inner, Arc::clone(&observer))))
+            // Around the authorizer too, as it is the service's own code.
+            .layer(layer_fn(CatchPanic::new))
+            .layer(layer_fn(move |inner| Authorize::new(inner, Arc::clone(&authorizer))));
+        let serving = Server::builder()
+            .max_connection_age(self.limits.max_connection_age)
+            .http2_keepalive_interval(Some(self.limits.keepalive_interval))
+            .http2_keepalive_timeout(Some(self.limits.keepalive_timeout))
+            .max_concurrent_streams(self.limits.max_concurrent_streams)
+            // Fixed rather than adaptive: what a peer can make us hold is then known.
+            .initial_stream_window_size(self.limits.stream_window_bytes)
+            .initial_connection_window_size(self.limits.connection_window_bytes)
+            .max_frame_size(self.limits.max_frame_bytes)
+            .layer(layers.into_inner())
+            .add_routes(self.routes.routes().prepare())
+            .serve_with_incoming_shutdown(ReceiverStream::new(incoming), drain.cancelled());
+
+        let ending = async {
+            health.follow(&shutdown).await;
+            sleep(self.limits.drain_delay).await;
+            info!(
+                server = self.name,
+                calls = self.metrics.in_flight(self.name),
+                "draining"
+            );
+            drain.cancel();
+            health.end().await;
+            sleep(self.limits.drain_deadline).await;
+            let deadline_ms = self.limits.drain_deadline.as_millis();
+            let calls = self.metrics.in_flight(self.name);
+            warn!(
+                server = self.name,
+                calls, deadline_ms, "calls did not end in time and are cut"
+            );
+            cut.cancel();
+        };
+
+        info!(server = self.name, %address, "listening");
+        tokio::select! {
+            served = serving => served?,
+            () = async { tokio::join!(accepting, ending); pending().await } => {}
+        }
+        info!(server = self.name, "stopped");
+        Ok(())
     }
 }
 

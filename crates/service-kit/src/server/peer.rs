@@ -14,6 +14,11 @@ pub struct PeerInfo {
 }
 
 impl PeerInfo {
+    /// What a request's extensions hold, or UNAUTHENTICATED.
+    pub(super) fn of(found: Option<&Self>) -> Result<&Self, Status> {
+        found.ok_or_else(|| Status::unauthenticated("the caller has proved no identity"))
+    }
+
     /// Who the peer proved to be.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
@@ -30,10 +35,7 @@ impl PeerInfo {
 /// # Errors
 /// UNAUTHENTICATED when the request did not come through a [`GrpcServer`](super::GrpcServer).
 pub fn peer_identity<T>(request: &Request<T>) -> Result<Arc<Identity>, Status> {
-    match request.extensions().get::<PeerInfo>() {
-        Some(peer) => Ok(Arc::clone(&peer.identity)),
-        None => Err(Status::unauthenticated("the caller has proved no identity")),
-    }
+    PeerInfo::of(request.extensions().get()).map(|peer| Arc::clone(&peer.identity))
 }
 
 /// Where the call's connection comes from, if it came through a [`GrpcServer`](super::GrpcServer).

@@ -41,8 +41,17 @@ pub(super) struct Parsed {
 
 impl Contents {
     pub(super) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read = |path: &Path| fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source });
-        Ok(Self { ca: read(&files.ca)?, cert: read(&files.cert)?, key: read(&files.key)? })
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| TlsError::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            ca: read(&files.ca)?,
+            cert: read(&files.cert)?,
+            key: read(&files.key)?,
+        })
     }
 
     pub(super) fn parse(&self, files: &TlsFiles, now: SystemTime) -> Result<Parsed, TlsError> {
@@ -63,16 +72,31 @@ impl Contents {
         }
 
         let chain = parse_certificates(&files.cert, &self.cert)?;
-        let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate { path: files.cert.clone() })?;
+        let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate {
+            path: files.cert.clone(),
+        })?;
         let validity = validity_of(&files.cert, leaf)?;
         validity.check(&files.cert, now)?;
-        let identity = Identity::from_certificate(leaf)
-            .map_err(|source| TlsError::Identity { path: files.cert.clone(), source })?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => TlsError::NoKey { path: files.key.clone() },
-            other => TlsError::Malformed { path: files.key.clone(), reason: other.to_string() },
+        let identity = Identity::from_certificate(leaf).map_err(|source| TlsError::Identity {
+            path: files.cert.clone(),
+            source,
         })?;
-        Ok(Parsed { authorities, identity, not_after: validity.not_after, chain, key })
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
+            pem::Error::NoItemsFound => TlsError::NoKey {
+                path: files.key.clone(),
+            },
+            other => TlsError::Malformed {
+                path: files.key.clone(),
+                reason: other.to_string(),
+            },
+        })?;
+        Ok(Parsed {
+            authorities,
+            identity,
+            not_after: validity.not_after,
+            chain,
+            key,
+        })
     }
 }
 
@@ -80,7 +104,10 @@ impl Contents {
 pub(crate) fn parse_certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates = CertificateDer::pem_slice_iter(text)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::Malformed { path: path.to_owned(), reason: error.to_string() })?;
+        .map_err(|error| TlsError::Malformed {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
     if certificates.is_empty() {
         return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
@@ -97,10 +124,16 @@ pub(crate) struct Validity {
 impl Validity {
     fn check(&self, path: &Path, now: SystemTime) -> Result<(), TlsError> {
         if now < self.not_before {
-            return Err(TlsError::NotYetValid { path: path.to_owned(), not_before: self.not_before });
+            return Err(TlsError::NotYetValid {
+                path: path.to_owned(),
+                not_before: self.not_before,
+            });
         }
         if now > self.not_after {
-            return Err(TlsError::Expired { path: path.to_owned(), not_after: self.not_after });
+            return Err(TlsError::Expired {
+                path: path.to_owned(),
+                not_after: self.not_after,
+            });
         }
         Ok(())
     }
@@ -108,7 +141,10 @@ impl Validity {
 
 /// The validity of a certificate; `path` is for the error.
 pub(crate) fn validity_of(path: &Path, certificate: &CertificateDer<'_>) -> Result<Validity, TlsError> {
-    let malformed = |reason: String| TlsError::Malformed { path: path.to_owned(), reason };
+    let malformed = |reason: String| TlsError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|error| malformed(error.to_string()))?;
     // Dates before 1970 all mean "long ago" here.
     let time = |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));

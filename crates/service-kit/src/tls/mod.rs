@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span, warn};
 
-pub(crate) use self::files::{Validity, parse_certificates, validity_of};
 use self::files::{Contents, Parsed};
+pub(crate) use self::files::{Validity, parse_certificates, validity_of};
 use crate::identity::{Identity, IdentityError};
 
 const HTTP2: &[u8] = b"h2";
@@ -73,7 +73,11 @@ impl TlsMaterial {
     /// A [`TlsError`] that names the file and what is wrong with it.
     pub fn load(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
         let current = Current::load(&files, Contents::read(&files)?)?;
-        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(current), reloading: Mutex::new(()) }))
+        Ok(Arc::new(Self {
+            files,
+            current: ArcSwap::from_pointee(current),
+            reloading: Mutex::new(()),
+        }))
     }
 
     /// Who this process says it is.
@@ -116,7 +120,11 @@ impl TlsMaterial {
         let work = async move {
             // The same failure is logged once, not at every look, until something else happens.
             let mut last_failure = None;
-            while shutdown.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+            while shutdown
+                .run_until_cancelled(tokio::time::sleep(interval))
+                .await
+                .is_some()
+            {
                 let reading = Arc::clone(&material);
                 let failure = match tokio::task::spawn_blocking(move || reading.reload()).await {
                     Ok(Ok(false)) => None,
@@ -140,25 +148,39 @@ impl TlsMaterial {
 
 impl Current {
     fn load(files: &TlsFiles, contents: Contents) -> Result<Self, TlsError> {
-        let Parsed { authorities, chain, key, identity, not_after } = contents.parse(files, SystemTime::now())?;
+        let Parsed {
+            authorities,
+            chain,
+            key,
+            identity,
+            not_after,
+        } = contents.parse(files, SystemTime::now())?;
         let mut roots = RootCertStore::empty();
         for authority in authorities {
-            roots
-                .add(authority)
-                .map_err(|error| TlsError::Malformed { path: files.ca.clone(), reason: error.to_string() })?;
+            roots.add(authority).map_err(|error| TlsError::Malformed {
+                path: files.ca.clone(),
+                reason: error.to_string(),
+            })?;
         }
         let roots = Arc::new(roots);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let own_pair = |error: rustls::Error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                TlsError::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() }
-            }
-            other => TlsError::Malformed { path: files.key.clone(), reason: other.to_string() },
+            rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
+                cert: files.cert.clone(),
+                key: files.key.clone(),
+            },
+            other => TlsError::Malformed {
+                path: files.key.clone(),
+                reason: other.to_string(),
+            },
         };
 
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
             .build()
-            .map_err(|error| TlsError::Malformed { path: files.ca.clone(), reason: error.to_string() })?;
+            .map_err(|error| TlsError::Malformed {
+                path: files.ca.clone(),
+                reason: error.to_string(),
+            })?;
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::Library)?
@@ -179,7 +201,13 @@ impl Current {
         client.alpn_protocols = vec![HTTP2.to_vec()];
         client.resumption = Resumption::disabled();
 
-        Ok(Self { contents, identity, not_after, server: Arc::new(server), client: Arc::new(client) })
+        Ok(Self {
+            contents,
+            identity,
+            not_after,
+            server: Arc::new(server),
+            client: Arc::new(client),
+        })
     }
 }
 
