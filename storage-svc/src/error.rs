@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
+use object_gateway::wire::{ERROR_DOMAIN, reason};
 use object_store::Error as StoreError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{path::PathError, policy::Operation, secret::Scrubber, store::local::LocalError};
-
-/// Domain of the reasons in an answer's ErrorInfo.
-const DOMAIN: &str = "fedcost.storage.v1";
 
 /// What can go wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -126,13 +124,13 @@ impl StorageError {
             Self::Denied { .. } => "DENIED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::AlreadyExists { .. } => "ALREADY_EXISTS",
-            Self::Precondition { .. } => "PRECONDITION",
-            Self::NotModified { .. } => "NOT_MODIFIED",
+            Self::Precondition { .. } => reason::PRECONDITION,
+            Self::NotModified { .. } => reason::NOT_MODIFIED,
             Self::Unsupported { .. } => "UNSUPPORTED",
             Self::Range { .. } => "RANGE",
             Self::CutShort => "CUT_SHORT",
             Self::CallerStalled => "STALLED",
-            Self::Busy => "BUSY",
+            Self::Busy => reason::BUSY,
             Self::Full { .. } => "FULL",
             Self::StoreDenied { .. } => "STORE_DENIED",
             Self::StoreFailed { .. } => "STORE_FAILED",
@@ -167,7 +165,7 @@ impl From<StorageError> for Status {
         if let Some(detail) = error.detail() {
             tracing::warn!(reason = error.reason(), detail, "request failed in the store");
         }
-        let mut details = ErrorDetails::with_error_info(error.reason(), DOMAIN, HashMap::new());
+        let mut details = ErrorDetails::with_error_info(error.reason(), ERROR_DOMAIN, HashMap::new());
         if let StorageError::Field { field, description } = &error {
             details.add_bad_request_violation(*field, description.as_str());
         }

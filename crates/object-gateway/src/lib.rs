@@ -1,1 +1,316 @@
-//! object-gateway
+//! The bucket, as seen through the storage gateway.
+//!
+//! [`GatewayStore`] is an [`ObjectStore`] over a channel to `storage-svc`, so that DataFusion and Delta Lake read and
+//! write the bucket without credentials for it. What a caller may do there follows from its certificate.
+
+mod download;
+mod error;
+mod retry;
+mod upload;
+pub mod wire;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use fedcost_proto::storage::v1::{
+    self as proto, CopyRequest, DeleteRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
+};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{
+    Attributes, CopyMode, CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, TagSet,
+    path::Path,
+};
+use tonic::{Status, Streaming, transport::Channel};
+
+pub use self::retry::Retries;
+use self::{error::from_status, upload::GatewayUpload};
+
+/// Largest message taken, in bytes. A page of a listing with the longest of paths stays below.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Deletions under way at once in one stream of them.
+const PARALLEL_DELETES: usize = 10;
+
+/// The bucket behind a storage gateway. Clones share the channel.
+///
+/// Calls that may be repeated are repeated while the gateway is away, within [`Retries`]; a download goes on where
+/// it broke off. Conditional writes are not repeated: whether the first one took place would stay unknown.
+///
+/// An upload in parts goes out as one stream, in the order of the calls of `put_part`. It may carry a condition: a
+/// [`PutMode`] among the extensions of its options is checked when the upload is completed.
+#[derive(Clone)]
+pub struct GatewayStore {
+    client: StorageServiceClient<Channel>,
+    retries: Retries,
+    /// What to call the gateway in logs and errors.
+    name: Arc<str>,
+}
+
+impl GatewayStore {
+    /// The bucket behind the gateway that the channel leads to.
+    pub fn new(channel: Channel) -> Self {
+        let client = StorageServiceClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Self {
+            client,
+            retries: Retries::default(),
+            name: "storage-svc".into(),
+        }
+    }
+
+    /// Replaces the default retries.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Replaces the name that logs and errors show; `storage-svc` by default.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    fn client(&self) -> StorageServiceClient<Channel> {
+        self.client.clone()
+    }
+
+    async fn open_listing(&self, request: ListRequest) -> Result<Streaming<proto::ListResponse>> {
+        let path = request.prefix.clone();
+        let listing = self.retries.repeat(|| {
+            let (mut client, request) = (self.client(), request.clone());
+            async move { Ok(client.list(request).await?.into_inner()) }
+        });
+        listing.await.map_err(|status| from_status(status, &path))
+    }
+
+    fn list_objects(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let store = self.clone();
+        let request = list_request(prefix, offset, false);
+        let prefix = request.prefix.clone();
+        futures::stream::once(async move { store.open_listing(request).await })
+            .map_ok(move |pages| {
+                let prefix = prefix.clone();
+                pages
+                    .map_err(move |status| from_status(status, &prefix))
+                    .map_ok(|page| futures::stream::iter(page.objects.into_iter().map(read_meta)))
+                    .try_flatten()
+            })
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn head(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        let request = HeadRequest {
+            path: path.to_string(),
+            conditions: Some(conditions(&options)),
+            version: options.version,
+        };
+        let response = self.retries.repeat(|| {
+            let (mut client, request) = (self.client(), request.clone());
+            async move { Ok(client.head(request).await?.into_inner()) }
+        });
+        let response = response.await.map_err(|status| from_status(status, &request.path))?;
+        let meta = read_meta(
+            response
+                .meta
+                .ok_or_else(|| error::malformed("an answer without metadata"))?,
+        )?;
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(futures::stream::empty().boxed()),
+            range: 0..meta.size,
+            attributes: read_attributes(response.attributes),
+            meta,
+        })
+    }
+
+    async fn delete_one(&self, path: &Path) -> Result<()> {
+        let request = DeleteRequest { path: path.to_string() };
+        let mut attempts = 0;
+        let deleted = self.retries.repeat(|| {
+            attempts += 1;
+            let (mut client, request) = (self.client(), request.clone());
+            async move { client.delete(request).await }
+        });
+        match deleted.await {
+            Ok(_) => Ok(()),
+            // An earlier attempt did it, and only its answer was lost.
+            Err(status) if attempts > 1 && status.code() == tonic::Code::NotFound => Ok(()),
+            Err(status) => Err(from_status(status, &request.path)),
+        }
+    }
+}
+
+impl fmt::Display for GatewayStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "GatewayStore({})", self.name)
+    }
+}
+
+impl fmt::Debug for GatewayStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for GatewayStore {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let PutOptions {
+            mode, tags, attributes, ..
+        } = options;
+        refuse_tags(&tags)?;
+        let idempotent = mode == PutMode::Overwrite;
+        let messages = upload::messages(upload::header(path, mode, &attributes)?, payload);
+        let put = || {
+            let (mut client, messages) = (self.client(), messages.clone());
+            async move { client.put(futures::stream::iter(messages)).await }
+        };
+        let response = if idempotent {
+            self.retries.repeat(put).await
+        } else {
+            self.retries.repeat_unbegun(put).await
+        };
+        let response = response.map_err(|status| from_status(status, path.as_ref()))?;
+        Ok(upload::written(response.into_inner()))
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        refuse_tags(&options.tags)?;
+        let mode = options.extensions.get::<PutMode>().cloned().unwrap_or_default();
+        let header = upload::header(path, mode, &options.attributes)?;
+        Ok(Box::new(GatewayUpload::start(self.client(), path.clone(), header)))
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.head {
+            self.head(path, options).await
+        } else {
+            download::open(self.clone(), path, options).await
+        }
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        paths
+            .map(move |path| {
+                let store = store.clone();
+                async move {
+                    let path = path?;
+                    store.delete_one(&path).await.map(|()| path)
+                }
+            })
+            .buffered(PARALLEL_DELETES)
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.list_objects(prefix, None)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.list_objects(prefix, Some(offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let request = list_request(prefix, None, true);
+        let path = request.prefix.clone();
+        let mut pages = self.open_listing(request).await?;
+        let mut listing = ListResult {
+            common_prefixes: Vec::new(),
+            objects: Vec::new(),
+        };
+        while let Some(page) = pages.message().await.map_err(|status| from_status(status, &path))? {
+            for object in page.objects {
+                listing.objects.push(read_meta(object)?);
+            }
+            for prefix in page.common_prefixes {
+                listing.common_prefixes.push(Path::parse(prefix)?);
+            }
+        }
+        Ok(listing)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let create_only = options.mode == CopyMode::Create;
+        let request = CopyRequest {
+            from: from.to_string(),
+            to: to.to_string(),
+            create_only,
+        };
+        let copy = || {
+            let (mut client, request) = (self.client(), request.clone());
+            async move { client.copy(request).await }
+        };
+        let copied = if create_only {
+            self.retries.repeat_unbegun(copy).await
+        } else {
+            self.retries.repeat(copy).await
+        };
+        // As in the gateway: what is missing is the source, what exists is the target.
+        copied.map(|_| ()).map_err(|status| {
+            let subject = if status.code() == tonic::Code::NotFound {
+                from
+            } else {
+                to
+            };
+            from_status(status, subject.as_ref())
+        })
+    }
+}
+
+/// Tags that were dropped in silence would be missed by the bucket's life-cycle rules.
+fn refuse_tags(tags: &TagSet) -> Result<()> {
+    if tags.encoded().is_empty() {
+        return Ok(());
+    }
+    Err(object_store::Error::NotSupported {
+        source: "the storage gateway knows no tags".into(),
+    })
+}
+
+fn list_request(prefix: Option<&Path>, offset: Option<&Path>, delimited: bool) -> ListRequest {
+    let text = |path: Option<&Path>| path.map(ToString::to_string).unwrap_or_default();
+    ListRequest {
+        prefix: text(prefix),
+        offset: text(offset),
+        delimited,
+    }
+}
+
+fn conditions(options: &GetOptions) -> proto::GetConditions {
+    proto::GetConditions {
+        if_match: options.if_match.clone(),
+        if_none_match: options.if_none_match.clone(),
+        if_modified_since: options.if_modified_since.map(wire::timestamp),
+        if_unmodified_since: options.if_unmodified_since.map(wire::timestamp),
+    }
+}
+
+fn read_meta(meta: proto::ObjectMeta) -> Result<ObjectMeta> {
+    let last_modified = meta.last_modified.and_then(wire::time);
+    Ok(ObjectMeta {
+        location: Path::parse(meta.path)?,
+        last_modified: last_modified.ok_or_else(|| error::malformed("an object without a time"))?,
+        size: meta.size,
+        e_tag: meta.etag,
+        version: meta.version,
+    })
+}
+
+/// Leaves out attributes that a newer gateway may know and we do not.
+fn read_attributes(attributes: Vec<proto::Attribute>) -> Attributes {
+    let mut known = Attributes::with_capacity(attributes.len());
+    for proto::Attribute { name, value } in attributes {
+        if let Some(attribute) = wire::attribute_named(&name) {
+            known.insert(attribute, value.into());
+        }
+    }
+    known
+}
+
+/// The result of a call.
+type Answer<T> = std::result::Result<T, Status>;

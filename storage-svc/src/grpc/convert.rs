@@ -2,19 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use fedcost_proto::storage::v1::{self as proto, byte_range};
+use object_gateway::wire;
 use object_store::{Attributes, GetOptions, GetRange, ObjectMeta, PutMode, UpdateVersion};
 use prost_types::Timestamp;
 
-use crate::{attributes, error::StorageError};
+use crate::error::StorageError;
 
 pub(super) fn meta(path: String, meta: ObjectMeta) -> proto::ObjectMeta {
     proto::ObjectMeta {
         path,
         size: meta.size,
-        last_modified: Some(Timestamp {
-            seconds: meta.last_modified.timestamp(),
-            nanos: i32::try_from(meta.last_modified.timestamp_subsec_nanos()).unwrap_or_default(),
-        }),
+        last_modified: Some(wire::timestamp(meta.last_modified)),
         etag: meta.e_tag,
         version: meta.version,
     }
@@ -23,7 +21,7 @@ pub(super) fn meta(path: String, meta: ObjectMeta) -> proto::ObjectMeta {
 pub(super) fn attributes(attributes: &Attributes) -> Vec<proto::Attribute> {
     let named = attributes
         .iter()
-        .filter_map(|(attribute, value)| Some((attributes::name_of(attribute)?, value)));
+        .filter_map(|(attribute, value)| Some((wire::attribute_name(attribute)?, value)));
     named
         .map(|(name, value)| proto::Attribute {
             name: name.into_owned(),
@@ -35,7 +33,7 @@ pub(super) fn attributes(attributes: &Attributes) -> Vec<proto::Attribute> {
 pub(super) fn read_attributes(given: Vec<proto::Attribute>) -> Result<Attributes, StorageError> {
     let mut attributes = Attributes::new();
     for proto::Attribute { name, value } in given {
-        let attribute = attributes::named(&name)
+        let attribute = wire::attribute_named(&name)
             .ok_or_else(|| StorageError::field("header.attributes.name", format!("{name:?} is not an attribute")))?;
         // They become HTTP headers of the store.
         if name.chars().chain(value.chars()).any(char::is_control) {
@@ -112,12 +110,8 @@ fn read_range(range: proto::ByteRange) -> Result<GetRange, StorageError> {
 }
 
 fn time(field: &'static str, time: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, StorageError> {
-    let Some(Timestamp { seconds, nanos }) = time else {
-        return Ok(None);
-    };
-    let time = u32::try_from(nanos)
-        .ok()
-        .and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
+    let Some(given) = time else { return Ok(None) };
+    let time = wire::time(given);
     time.map(Some)
         .ok_or_else(|| StorageError::field(field, "is not a time"))
 }

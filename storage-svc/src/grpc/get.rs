@@ -1,17 +1,14 @@
 //! Reading: metadata, and content as a stream.
 
-use bytes::Bytes;
 use fedcost_proto::storage::v1::{GetHeader, GetRequest, GetResponse, HeadRequest, HeadResponse, get_response::Part};
 use futures::StreamExt;
+use object_gateway::wire;
 use object_store::{GetOptions, ObjectStoreExt};
 use service_kit::Identity;
 use tonic::Status;
 
 use super::{BoxStream, STORE_STALL, StorageHandlers, convert, object_path};
 use crate::{error::StorageError, path::ObjectPath, policy::Operation};
-
-/// Most bytes in a message.
-const PIECE: usize = 1024 * 1024;
 
 impl StorageHandlers {
     pub(super) async fn read_head(
@@ -53,7 +50,9 @@ impl StorageHandlers {
             let pieces = match bytes {
                 Ok(Ok(bytes)) => {
                     handlers.metrics.read(bytes.len() as u64);
-                    split(bytes).map(|piece| Ok(message(Part::Data(piece)))).collect()
+                    wire::pieces(bytes)
+                        .map(|piece| Ok(message(Part::Data(piece))))
+                        .collect()
                 }
                 Ok(Err(error)) => vec![Err(Status::from(handlers.store_error(error, &path)))],
                 Err(_) => {
@@ -87,9 +86,4 @@ impl StorageHandlers {
 
 fn message(part: Part) -> GetResponse {
     GetResponse { part: Some(part) }
-}
-
-/// Cuts bytes into pieces for one message each, without a copy.
-fn split(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
-    std::iter::from_fn(move || (!bytes.is_empty()).then(|| bytes.split_to(PIECE.min(bytes.len()))))
 }

@@ -25,15 +25,20 @@ impl UnknownKeys {
         T: Deserialize<'de>,
         D: Deserializer<'de, Error: std::fmt::Display>,
     {
-        serde_ignored::deserialize(deserializer, |path| {
+        let mut track = serde_path_to_error::Track::new();
+        let deserializer = serde_path_to_error::Deserializer::new(deserializer, &mut track);
+        let read = serde_ignored::deserialize(deserializer, |path| {
             // Optional parts show up as `?` in the path.
             let key = format!("{parent}{path}").replace("?.", "").replace(".?", "");
             self.warnings.push(match nearest(&key, known) {
                 Some(nearest) => format!("unknown key `{key}` is ignored; did you mean `{nearest}`?"),
                 None => format!("unknown key `{key}` is ignored"),
             });
+        });
+        read.map_err(|error| match track.path().to_string().as_str() {
+            "." => StoreConfigError::Syntax(error.to_string()),
+            path => StoreConfigError::Syntax(format!("{parent}{path}: {error}")),
         })
-        .map_err(|error| StoreConfigError::Syntax(error.to_string()))
     }
 
     pub(super) fn warnings(self) -> Vec<String> {

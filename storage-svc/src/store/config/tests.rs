@@ -138,7 +138,10 @@ fn refuses_what_cannot_be_honoured() {
             "http_config: {tls_config: {server_name: a}}",
             "tls_config.server_name cannot be honoured",
         ),
-        ("http_config: {idle_conn_timeout: 90}", "90"),
+        (
+            "http_config: {idle_conn_timeout: 90}",
+            "config.http_config.idle_conn_timeout: invalid type",
+        ),
         ("part_size: 1024", "config.part_size: 1024 bytes is not allowed"),
         ("access_key: a", "config.secret_key is missing"),
         ("secret_key: a", "config.access_key is missing"),
@@ -147,7 +150,7 @@ fn refuses_what_cannot_be_honoured() {
             "config.aws_sdk_auth",
         ),
         ("endpoint: a/b", "config.endpoint: must be a host"),
-        ("insecure: maybe", "insecure"),
+        ("insecure: maybe", "config.insecure: invalid type"),
     ] {
         let error = refusal(&format!("type: S3\nconfig: {{bucket: b, {config}}}"));
         assert!(error.contains(expected), "{config}: {error}");

@@ -102,8 +102,8 @@ struct Folder {
     /// Canonical path of the folder.
     root: PathBuf,
     locks: PathLocks,
-    /// Held while parent folders are created, so that a folder is seen only after its own entry is on disk.
-    creating: Mutex<()>,
+    /// Held while folders are created or removed, so that a folder is seen only after its own entry is on disk.
+    folders: Mutex<()>,
     /// The modification time given last, in nanoseconds since 1970.
     last_modified: AtomicU64,
 }
@@ -113,7 +113,7 @@ impl Folder {
         Self {
             root,
             locks: PathLocks::new(),
-            creating: Mutex::new(()),
+            folders: Mutex::new(()),
             last_modified: AtomicU64::new(0),
         }
     }
@@ -139,6 +139,7 @@ impl Folder {
 
     /// Removes the folders above `file` that hold nothing any more, up to the root.
     fn remove_empty_parents(&self, file: &FilePath) {
+        let _folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let mut parent = file.parent();
         while let Some(folder) = parent.filter(|folder| *folder != self.root && folder.starts_with(&self.root)) {
             // The system refuses when the folder holds anything, also what came a moment ago.

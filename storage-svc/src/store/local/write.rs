@@ -48,7 +48,10 @@ impl PendingFile {
         let mut attempt = 0;
         let file = loop {
             attempt += 1;
-            create_parents(&folder, parent).map_err(|source| LocalError::on(&path, "create the folder of", source))?;
+            create_parents(&folder, parent).map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => LocalError::FolderInTheWay { path: path.to_string() },
+                _ => LocalError::on(&path, "create the folder of", source),
+            })?;
             match OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -177,7 +180,7 @@ impl fmt::Debug for PendingFile {
 
 /// Creates missing folders and syncs each one's entry in its parent.
 fn create_parents(folder: &Folder, parent: &FilePath) -> io::Result<()> {
-    let _creating = folder.creating.lock().unwrap_or_else(PoisonError::into_inner);
+    let _folders = folder.folders.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<_> = parent
         .ancestors()
         .take_while(|ancestor| *ancestor != folder.root && !ancestor.is_dir())

@@ -1,0 +1,70 @@
+//! Repeating calls while the gateway is away.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use tonic::{Code, Status};
+
+use crate::{Answer, error::reason_of, wire::reason};
+
+/// How often and how soon a call is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts after the first.
+    pub attempts: usize,
+    /// Wait before the first repetition; it doubles with each, and up to as much again is added at random.
+    pub first_delay: Duration,
+    /// Longest wait, before the random part.
+    pub longest_delay: Duration,
+}
+
+impl Default for Retries {
+    /// Long enough for the gateway to restart: about ten seconds in all.
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first_delay: Duration::from_millis(100),
+            longest_delay: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Retries {
+    /// Repeats a call that may take place twice.
+    pub(crate) async fn repeat<T, F: Future<Output = Answer<T>>>(&self, call: impl FnMut() -> F) -> Answer<T> {
+        self.repeat_when(call, |status| is_away(status) || is_unbegun(status))
+            .await
+    }
+
+    /// Repeats a call only if the gateway has said that it did not begin with it.
+    pub(crate) async fn repeat_unbegun<T, F: Future<Output = Answer<T>>>(&self, call: impl FnMut() -> F) -> Answer<T> {
+        self.repeat_when(call, is_unbegun).await
+    }
+
+    async fn repeat_when<T, F: Future<Output = Answer<T>>>(
+        &self,
+        call: impl FnMut() -> F,
+        retryable: impl Fn(&Status) -> bool,
+    ) -> Answer<T> {
+        let delays = ExponentialBuilder::new()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.longest_delay)
+            .with_max_times(self.attempts)
+            .with_jitter();
+        call.retry(delays)
+            .when(retryable)
+            .notify(|status, delay| {
+                tracing::debug!(%status, delay_ms = delay.as_millis(), "repeating a call to the storage gateway");
+            })
+            .await
+    }
+}
+
+/// Whether the gateway, or the store behind it, cannot be reached for now.
+pub(crate) fn is_away(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+}
+
+fn is_unbegun(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted && reason_of(status).is_some_and(|given| given == reason::BUSY)
+}

@@ -1,0 +1,213 @@
+//! Writes: a header, the content in pieces, a commit.
+
+use std::{collections::VecDeque, fmt};
+
+use async_trait::async_trait;
+use fedcost_proto::storage::v1::{
+    self as proto, PutCommit, PutHeader, PutRequest, PutResponse, put_request::Part,
+    storage_service_client::StorageServiceClient,
+};
+use futures::{
+    FutureExt, Stream,
+    future::{BoxFuture, Shared},
+};
+use object_store::{
+    Attributes, Error, MultipartUpload, PutMode, PutPayload, PutResult, Result, UploadPart, path::Path,
+};
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Status, transport::Channel};
+
+use crate::{
+    Answer,
+    error::{from_status, malformed},
+    wire,
+};
+
+pub(crate) fn header(path: &Path, mode: PutMode, attributes: &Attributes) -> Result<PutHeader> {
+    let (mode, present) = match mode {
+        PutMode::Overwrite => (proto::PutMode::Overwrite, None),
+        PutMode::Create => (proto::PutMode::Create, None),
+        PutMode::Update(present) => (proto::PutMode::IfMatch, Some(present)),
+    };
+    let (if_match, if_version_match) = present
+        .map(|present| (present.e_tag, present.version))
+        .unwrap_or_default();
+    let mut named = Vec::with_capacity(attributes.len());
+    for (attribute, value) in attributes {
+        let Some(name) = wire::attribute_name(attribute) else {
+            let source = format!("the storage gateway knows no attribute {attribute:?}").into();
+            return Err(Error::NotSupported { source });
+        };
+        named.push(proto::Attribute {
+            name: name.into_owned(),
+            value: value.as_ref().to_owned(),
+        });
+    }
+    Ok(PutHeader {
+        path: path.to_string(),
+        mode: mode.into(),
+        if_match,
+        if_version_match,
+        attributes: named,
+    })
+}
+
+/// All messages of a write that is at hand as a whole.
+pub(crate) fn messages(header: PutHeader, payload: PutPayload) -> Vec<PutRequest> {
+    let size = payload.content_length() as u64;
+    let content = payload.into_iter().flat_map(wire::pieces).map(Part::Data);
+    let parts = std::iter::once(Part::Header(header))
+        .chain(content)
+        .chain([Part::Commit(PutCommit { size })]);
+    parts.map(message).collect()
+}
+
+fn message(part: Part) -> PutRequest {
+    PutRequest { part: Some(part) }
+}
+
+pub(crate) fn written(response: PutResponse) -> PutResult {
+    PutResult {
+        e_tag: response.etag,
+        version: response.version,
+    }
+}
+
+/// What the owner of an upload asks for, in the order of the calls.
+enum Step {
+    /// Send these bytes and say when the connection has taken them.
+    Part(PutPayload, oneshot::Sender<()>),
+    Commit,
+}
+
+/// An upload in parts: one call, whose messages are made while the parts come.
+pub(crate) struct GatewayUpload {
+    path: Path,
+    /// None once the upload is over. Unbounded, because each part's future holds its caller back instead.
+    steps: Option<mpsc::UnboundedSender<Step>>,
+    /// The call's answer, for whoever needs it: a part that could not be sent, or the end.
+    answer: Shared<BoxFuture<'static, Answer<PutResponse>>>,
+}
+
+impl GatewayUpload {
+    pub(crate) fn start(mut client: StorageServiceClient<Channel>, path: Path, header: PutHeader) -> Self {
+        let (steps, receiver) = mpsc::unbounded_channel();
+        // A task, so that the upload proceeds whichever of its futures is polled.
+        let call = tokio::spawn(async move {
+            client
+                .put(outgoing(header, receiver))
+                .await
+                .map(tonic::Response::into_inner)
+        });
+        let answer = call.map(|ended| ended.unwrap_or_else(|failed| Err(Status::internal(failed.to_string()))));
+        Self {
+            path,
+            steps: Some(steps),
+            answer: answer.boxed().shared(),
+        }
+    }
+
+    fn over(&self) -> Error {
+        malformed(&format!("nothing: the upload of `{}` is already over", self.path))
+    }
+}
+
+/// The messages of an upload. They end without a commit when the owner drops the upload before it asks for one.
+fn outgoing(header: PutHeader, steps: mpsc::UnboundedReceiver<Step>) -> impl Stream<Item = PutRequest> + Send {
+    struct Outgoing {
+        steps: mpsc::UnboundedReceiver<Step>,
+        ready: VecDeque<PutRequest>,
+        /// Told when the part that is being sent is gone.
+        sent: Option<oneshot::Sender<()>>,
+        size: u64,
+    }
+    let ready = VecDeque::from([message(Part::Header(header))]);
+    futures::stream::unfold(
+        Outgoing {
+            steps,
+            ready,
+            sent: None,
+            size: 0,
+        },
+        |mut state| async move {
+            loop {
+                if let Some(next) = state.ready.pop_front() {
+                    return Some((next, state));
+                }
+                if let Some(sent) = state.sent.take() {
+                    // Nobody may be waiting any more.
+                    let _unheard = sent.send(());
+                }
+                match state.steps.recv().await? {
+                    Step::Part(payload, sent) => {
+                        state.size += payload.content_length() as u64;
+                        state.ready.extend(
+                            payload
+                                .into_iter()
+                                .flat_map(wire::pieces)
+                                .map(|piece| message(Part::Data(piece))),
+                        );
+                        state.sent = Some(sent);
+                    }
+                    Step::Commit => {
+                        let size = state.size;
+                        state.ready.push_back(message(Part::Commit(PutCommit { size })));
+                        // What is asked for after the commit comes too late.
+                        state.steps.close();
+                    }
+                }
+            }
+        },
+    )
+}
+
+#[async_trait]
+impl MultipartUpload for GatewayUpload {
+    fn put_part(&mut self, payload: PutPayload) -> UploadPart {
+        let (sent, taken) = oneshot::channel();
+        let Some(steps) = &self.steps else {
+            return futures::future::ready(Err(self.over())).boxed();
+        };
+        // A call that has ended drops the sender, which the wait below notices.
+        let _ended = steps.send(Step::Part(payload, sent));
+        let (answer, path) = (self.answer.clone(), self.path.clone());
+        async move {
+            if taken.await.is_ok() {
+                return Ok(());
+            }
+            match answer.await {
+                Err(status) => Err(from_status(status, path.as_ref())),
+                Ok(_) => Err(malformed("an answer before the end of an upload")),
+            }
+        }
+        .boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let steps = self.steps.take().ok_or_else(|| self.over())?;
+        // As above: a call that has ended has its answer ready.
+        let _ended = steps.send(Step::Commit);
+        let response = self
+            .answer
+            .clone()
+            .await
+            .map_err(|status| from_status(status, self.path.as_ref()))?;
+        Ok(written(response))
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        drop(self.steps.take().ok_or_else(|| self.over())?);
+        // Whatever the answer is, there was no commit. It is waited for so that the gateway has tidied up by then.
+        let _no_commit = self.answer.clone().await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for GatewayUpload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GatewayUpload")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
