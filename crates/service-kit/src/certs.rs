@@ -71,7 +71,7 @@ impl DevelopmentCa {
             Some(certificate) if !due(validity_of(&certificate_path, &certificate)?) => certificate,
             _ => {
                 let certificate =
-                    authority_parameters()
+                    authority_parameters(&key)
                         .self_signed(&key)
                         .map_err(|source| CertificateError::Generate {
                             path: certificate_path.clone(),
@@ -188,16 +188,29 @@ fn due(validity: Validity) -> bool {
     now < validity.not_before || now + life / 3 >= validity.not_after
 }
 
-fn authority_parameters() -> CertificateParams {
-    let mut parameters = parameters_for(AUTHORITY_LIFE, "FedCost development CA");
+fn authority_parameters(key: &KeyPair) -> CertificateParams {
+    let mut parameters = parameters_for(AUTHORITY_LIFE);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    // Two authorities of one name would be taken for one another, and a foreign certificate for a forged one. As the
+    // name follows from the key, a certificate made anew keeps it.
+    let fingerprint: String = parameters
+        .key_identifier(key)
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, format!("FedCost development CA {fingerprint}"));
     parameters
 }
 
 fn leaf_parameters(identity: &Identity) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = parameters_for(LEAF_LIFE);
     // A cluster's id may be longer than the 64 characters that a common name may have.
-    let mut parameters = parameters_for(LEAF_LIFE, identity.service_name().unwrap_or("federated cluster"));
+    let common_name = identity.service_name().unwrap_or("federated cluster");
+    parameters.distinguished_name.push(DnType::CommonName, common_name);
     parameters.subject_alt_names = vec![SanType::URI(identity.to_string().try_into()?)];
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -214,13 +227,12 @@ fn leaf_parameters(identity: &Identity) -> Result<CertificateParams, rcgen::Erro
     Ok(parameters)
 }
 
-fn parameters_for(life: Duration, common_name: &str) -> CertificateParams {
+fn parameters_for(life: Duration) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     let now = SystemTime::now();
     parameters.not_before = (now - CLOCK_SKEW).into();
     parameters.not_after = (now + life).into();
     parameters.distinguished_name = DistinguishedName::new();
-    parameters.distinguished_name.push(DnType::CommonName, common_name);
     parameters
 }
 

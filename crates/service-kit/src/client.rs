@@ -1,13 +1,16 @@
 //! Calling another service: a lazily connected, reconnecting gRPC channel over mutual TLS.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::transport::{self, Channel, Uri};
+use tonic::{
+    Code, Status,
+    transport::{self, Channel, Uri},
+};
 
 use crate::{
     config,
@@ -157,6 +160,32 @@ impl Endpoint {
             Err(source) => Err(ConnectError::NoIdentity { address, source }),
         }
     }
+}
+
+/// True when a call failed because the connection could not be made or broke, so that another try may help.
+///
+/// tonic reports UNAVAILABLE for the first and UNKNOWN for the second. To the second belongs a server that refuses our
+/// certificate: in TLS 1.3 it does so after the client thinks itself connected.
+pub fn is_connection_failure(status: &Status) -> bool {
+    // A status that came from a server has no source, whatever its code.
+    let broke = status.source().is_some_and(|source| source.is::<transport::Error>());
+    broke || status.code() == Code::Unavailable
+}
+
+/// What a person should read about a failed call: the message, and what lies behind it if it was the connection.
+pub fn reason(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(error) = source {
+        let message = error.to_string();
+        // Some errors repeat the text of what lies behind them.
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// Why a connection was not made. tonic puts the text into the UNAVAILABLE status of the call that wanted it.

@@ -87,13 +87,23 @@ impl Default for Limits {
 
 /// A gRPC server under construction.
 ///
-/// ```ignore
-/// let server = GrpcServer::new("storage-svc", tls, trust_domain)
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use fedcost_proto::storage::v1::storage_service_server::{StorageService, StorageServiceServer};
+/// # use service_kit::{Identity, TrustDomain, server::{GrpcServer, ServeError}, tls::TlsMaterial};
+/// # async fn run<S: StorageService>(
+/// #     handlers: S,
+/// #     tls: Arc<TlsMaterial>,
+/// #     listener: tokio::net::TcpListener,
+/// #     shutdown: tokio_util::sync::CancellationToken,
+/// # ) -> Result<(), ServeError> {
+/// let server = GrpcServer::new("storage-svc", tls, TrustDomain::default())
 ///     .with_authorizer(|caller: &Identity, _method: &str| caller.service_name() == Some("ingest-svc"))
 ///     .add_service(StorageServiceServer::new(handlers));
-/// let health = server.health();
-/// health.set_serving(); // once the dependencies are ready
-/// server.serve(listener, shutdown).await?;
+/// // Once what the service depends on is ready:
+/// server.health().set_serving();
+/// server.serve(listener, shutdown).await
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct GrpcServer {
