@@ -1,4 +1,16 @@
 //! Whole sets: the golden files of the reference, generated sets in every version, and damaged files.
 
+#[path = "sets/damage.rs"]
+mod damage;
+#[path = "sets/errors.rs"]
+mod errors;
+#[path = "sets/generate.rs"]
+mod generate;
 #[path = "sets/golden.rs"]
 mod golden;
+#[path = "sets/round_trip.rs"]
+mod round_trip;
+
+/// Tells how much memory the tests hold at most, so that a damaged file cannot ask for more than it is worth.
+#[global_allocator]
+static MEMORY: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
