@@ -1,1 +1,116 @@
-//! ingest-svc
+//! Ingest: finds the agents' ETL files in the bucket, decodes them into the lake's base tables, derives the fast
+//! tables, and publishes releases. It reaches the bucket only through the storage gateway.
+
+pub mod config;
+pub mod cycle;
+mod derive;
+mod grpc;
+mod ingest;
+mod partition;
+mod runner;
+pub mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use fedcost_proto::ingest::v1::ingest_service_server::IngestServiceServer;
+use lake::Lake;
+use object_gateway::GatewayStore;
+use object_store::ObjectStore;
+use service_kit::{
+    Identity, MAX_MESSAGE_BYTES,
+    client::{Endpoint, EndpointError},
+    identity::IdentityError,
+    metrics::ServerMetrics,
+    server::{GrpcServer, ServeError},
+    shutdown::NamedTasks,
+    tls::{TlsError, TlsMaterial},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::config::Config;
+use self::{cycle::Ingest, grpc::IngestHandlers, runner::Runner, status::StatusBoard};
+
+/// What logs and metrics call the service, and the name in its certificate.
+pub const SERVICE_NAME: &str = "ingest-svc";
+
+/// The name in the certificate of the storage gateway.
+const STORAGE: &str = "storage-svc";
+
+/// How often renewed TLS files are looked for.
+const TLS_RELOAD: Duration = Duration::from_secs(60);
+
+/// How long the background tasks may take to end.
+const TASKS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Ingests until `shutdown`.
+///
+/// # Errors
+/// When the TLS files or the storage gateway's address cannot be used, or the server fails. A storage gateway that
+/// does not answer is no error: it is asked again.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), IngestSvcError> {
+    serve_with_metrics(config, ServerMetrics::default(), listener, shutdown).await
+}
+
+/// As [`serve`], counting into these handles.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with_metrics(
+    config: Config,
+    metrics: ServerMetrics,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), IngestSvcError> {
+    let trust_domain = config.server.trust_domain;
+    let tls = TlsMaterial::load(config.server.tls)?;
+    let gateway = Identity::service(trust_domain.clone(), STORAGE)?;
+    let channel = Endpoint::new(&config.storage, gateway)?.channel(&tls);
+    let bucket: Arc<dyn ObjectStore> = Arc::new(GatewayStore::new(channel));
+
+    let status = StatusBoard::new();
+    let refresh = config.settings.refresh;
+    let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone());
+    let (runner, requests) = Runner::new(ingest, refresh, status);
+    let handlers = IngestHandlers {
+        requests,
+        lake: Lake::new(bucket),
+        shutdown: shutdown.clone(),
+    };
+    let service = IngestServiceServer::new(handlers)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let server = GrpcServer::new(SERVICE_NAME, tls.clone(), trust_domain)
+        .with_metrics(metrics)
+        .add_service(service);
+    // Ingest depends on nobody to answer calls: what it cannot reach shows in its status.
+    server.health().set_serving();
+
+    let mut tasks = NamedTasks::new();
+    tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
+    tasks.spawn("cycles", runner.run(shutdown.clone()));
+    let served = server.serve(listener, shutdown).await;
+    tasks.join_within(TASKS_DEADLINE).await;
+    Ok(served?)
+}
+
+/// Why the service could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestSvcError {
+    /// Our certificate, or whom we trust.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The name of the storage gateway.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The storage gateway's address.
+    #[error("storage: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The server.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}

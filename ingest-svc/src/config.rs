@@ -1,0 +1,114 @@
+//! The service's own file.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+use service_kit::{
+    client::EndpointConfig,
+    config::{CommonConfig, ConfigError, duration, load_yaml},
+};
+
+use crate::cycle::{Retention, Settings};
+
+/// The configuration of the service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen, who we are, whom we trust, how to log.
+    pub server: CommonConfig,
+    /// The storage gateway.
+    pub storage: EndpointConfig,
+    /// How ingest behaves.
+    pub settings: Settings,
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    server: CommonConfig,
+    storage: EndpointConfig,
+    #[serde(default = "default_refresh", with = "duration")]
+    refresh: Duration,
+    #[serde(default)]
+    retention: RawRetention,
+    #[serde(default = "default_memory")]
+    memory_mib: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRetention {
+    days: u32,
+    hours: u32,
+}
+
+/// How often the bucket is looked at, unless told otherwise.
+pub const DEFAULT_REFRESH: Duration = Duration::from_secs(10 * 60);
+/// Days of daily windows that are kept, unless told otherwise.
+pub const DEFAULT_RETENTION_DAYS: u32 = 91;
+/// Hours of hourly windows that are kept, unless told otherwise.
+pub const DEFAULT_RETENTION_HOURS: u32 = 49;
+/// MiB of memory for decoding and writing, unless told otherwise.
+pub const DEFAULT_MEMORY_MIB: u64 = 768;
+
+/// Below this, the bucket would be listed without a pause.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+/// Less than this holds no file at all.
+const LEAST_MEMORY_MIB: u64 = 64;
+
+fn default_refresh() -> Duration {
+    DEFAULT_REFRESH
+}
+
+fn default_memory() -> u64 {
+    DEFAULT_MEMORY_MIB
+}
+
+impl Default for RawRetention {
+    fn default() -> Self {
+        Self {
+            days: DEFAULT_RETENTION_DAYS,
+            hours: DEFAULT_RETENTION_HOURS,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the service's file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a value cannot be meant.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        load_yaml::<RawConfig>(path)?.validate(path)
+    }
+}
+
+impl RawConfig {
+    fn validate(self, path: &Path) -> Result<Config, ConfigError> {
+        let invalid = |key: &str, found: String, allowed: String| ConfigError::Invalid {
+            path: path.to_owned(),
+            key: key.to_owned(),
+            found,
+            allowed,
+        };
+        if self.refresh < SHORTEST_REFRESH {
+            return Err(invalid("refresh", format!("{:?}", self.refresh), format!("{SHORTEST_REFRESH:?} or more")));
+        }
+        if self.memory_mib < LEAST_MEMORY_MIB {
+            return Err(invalid(
+                "memory_mib",
+                self.memory_mib.to_string(),
+                format!("{LEAST_MEMORY_MIB} or more"),
+            ));
+        }
+        Ok(Config {
+            server: self.server,
+            storage: self.storage,
+            settings: Settings {
+                refresh: self.refresh,
+                retention: Retention::of(self.retention.days, self.retention.hours),
+                memory_bytes: self.memory_mib << 20,
+            },
+        })
+    }
+}

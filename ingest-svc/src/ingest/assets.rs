@@ -1,0 +1,240 @@
+//! From an asset file to rows.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
+    error::ArrowError,
+};
+use bingen::{AssetDetails, AssetKind, AssetRecord, AssetSetDecoder, Breakdown, Symbol};
+use lake::{TableName, schema::assets};
+
+use super::{
+    columns::{
+        MapColumn, Strings, batch, index, micros, numbers, optional_numbers, same_string, same_time, times,
+    },
+    decode::{DecodeFileError, FileWindow},
+};
+
+const PROPERTIES: usize = assets::PROPERTIES.len();
+const DETAILS: usize = assets::DETAILS.len();
+
+/// Figures that every row has; zero where the kind of asset has none.
+const NUMBERS: [&str; 14] = [
+    "total_cost",
+    "adjustment",
+    "credit",
+    "cpu_core_hours",
+    "ram_byte_hours",
+    "gpu_hours",
+    "cpu_cost",
+    "gpu_cost",
+    "ram_cost",
+    "gpu_count",
+    "discount",
+    "preemptible",
+    "byte_hours",
+    "local",
+];
+
+/// Reads all assets of a file. `cluster` is the federated cluster in whose folder the file is.
+pub(super) fn decode(bytes: &[u8], cluster: &str, window: FileWindow) -> Result<RecordBatch, DecodeFileError> {
+    let mut decoder = AssetSetDecoder::new(bytes)?;
+    let mut columns = Columns::new(decoder.capacity_hint());
+    while let Some(record) = decoder.next()? {
+        columns.push(record, window);
+    }
+    let finished = decoder.finish()?;
+    let strings = Strings::new(&finished.strings);
+    Ok(columns.finish(&strings, cluster, window)?)
+}
+
+/// The cost with discount, adjustment and credit (OpenCost's `TotalCost` of each kind).
+fn total_cost(record: &AssetRecord) -> f64 {
+    match &record.details {
+        AssetDetails::Node(node) => {
+            (node.cpu_cost + node.ram_cost) * (1.0 - node.discount) + node.gpu_cost + record.adjustment
+        }
+        AssetDetails::Cloud { credit } => record.cost + record.adjustment + credit,
+        AssetDetails::Any
+        | AssetDetails::ClusterManagement
+        | AssetDetails::Disk(_)
+        | AssetDetails::LoadBalancer(_)
+        | AssetDetails::Network
+        | AssetDetails::SharedAsset => record.cost + record.adjustment,
+    }
+}
+
+fn kind_name(kind: AssetKind) -> &'static str {
+    match kind {
+        // The reference's name for its type `SharedAsset` in answers.
+        AssetKind::SharedAsset => "Shared",
+        other => other.as_str(),
+    }
+}
+
+struct Columns {
+    kinds: Vec<&'static str>,
+    properties: [Vec<u32>; PROPERTIES],
+    labels: MapColumn,
+    start: Vec<i64>,
+    end: Vec<i64>,
+    numbers: [Vec<f64>; NUMBERS.len()],
+    cpu_breakdown: [Vec<Option<f64>>; 4],
+    ram_breakdown: [Vec<Option<f64>>; 4],
+    disk_breakdown: [Vec<Option<f64>>; 4],
+    overhead: [Vec<Option<f64>>; 3],
+    byte_hours_used: Vec<Option<f64>>,
+    byte_usage_max: Vec<Option<f64>>,
+    details: [Vec<u32>; DETAILS],
+    private: Vec<bool>,
+}
+
+fn push_all<T, const N: usize>(columns: &mut [Vec<T>; N], values: [T; N]) {
+    for (column, value) in columns.iter_mut().zip(values) {
+        column.push(value);
+    }
+}
+
+fn parts(breakdown: Option<Breakdown>) -> [Option<f64>; 4] {
+    breakdown.map_or([None; 4], |parts| {
+        [parts.idle, parts.other, parts.system, parts.user].map(Some)
+    })
+}
+
+impl Columns {
+    fn new(rows: usize) -> Self {
+        Self {
+            kinds: Vec::with_capacity(rows),
+            properties: Default::default(),
+            labels: MapColumn::new(rows),
+            start: Vec::with_capacity(rows),
+            end: Vec::with_capacity(rows),
+            numbers: Default::default(),
+            cpu_breakdown: Default::default(),
+            ram_breakdown: Default::default(),
+            disk_breakdown: Default::default(),
+            overhead: Default::default(),
+            byte_hours_used: Vec::new(),
+            byte_usage_max: Vec::new(),
+            details: Default::default(),
+            private: Vec::with_capacity(rows),
+        }
+    }
+
+    fn push(&mut self, record: &AssetRecord, window: FileWindow) {
+        self.kinds.push(kind_name(record.details.kind()));
+        let names = record.properties.unwrap_or_default();
+        let names = [
+            names.category,
+            names.provider,
+            names.account,
+            names.project,
+            names.service,
+            names.cluster,
+            names.name,
+            names.provider_id,
+        ];
+        push_all(&mut self.properties, names.map(index));
+        self.labels.push(&record.labels);
+        self.start.push(micros(record.start, window.start));
+        self.end.push(micros(record.end, window.end));
+
+        let node = match record.details {
+            AssetDetails::Node(node) => Some(node),
+            _ => None,
+        };
+        let disk = match record.details {
+            AssetDetails::Disk(disk) => Some(disk),
+            _ => None,
+        };
+        let credit = match record.details {
+            AssetDetails::Cloud { credit } => credit,
+            _ => 0.0,
+        };
+        let (private, ip) = match record.details {
+            AssetDetails::LoadBalancer(balancer) => (balancer.private, balancer.ip),
+            _ => (false, Symbol::EMPTY),
+        };
+        let (of_node, of_disk) = (node.unwrap_or_default(), disk.unwrap_or_default());
+        push_all(
+            &mut self.numbers,
+            [
+                total_cost(record),
+                record.adjustment,
+                credit,
+                of_node.cpu_core_hours,
+                of_node.ram_byte_hours,
+                of_node.gpu_hours,
+                of_node.cpu_cost,
+                of_node.gpu_cost,
+                of_node.ram_cost,
+                of_node.gpu_count,
+                of_node.discount,
+                of_node.preemptible,
+                of_disk.byte_hours,
+                of_disk.local,
+            ],
+        );
+        push_all(&mut self.cpu_breakdown, parts(of_node.cpu_breakdown));
+        push_all(&mut self.ram_breakdown, parts(of_node.ram_breakdown));
+        push_all(&mut self.disk_breakdown, parts(of_disk.breakdown));
+        let overhead = of_node.overhead.map_or([None; 3], |overhead| {
+            [
+                overhead.cpu_overhead_fraction,
+                overhead.ram_overhead_fraction,
+                overhead.overhead_cost_fraction,
+            ]
+            .map(Some)
+        });
+        push_all(&mut self.overhead, overhead);
+        self.byte_hours_used.push(of_disk.byte_hours_used);
+        self.byte_usage_max.push(of_disk.byte_usage_max);
+        let details = [
+            of_node.node_type,
+            of_disk.storage_class,
+            of_disk.volume_name,
+            of_disk.claim_name,
+            of_disk.claim_namespace,
+            ip,
+        ];
+        push_all(&mut self.details, details.map(index));
+        self.private.push(private);
+    }
+
+    fn finish(self, strings: &Strings, cluster: &str, window: FileWindow) -> Result<RecordBatch, ArrowError> {
+        let schema = TableName::Assets.schema();
+        let rows = self.start.len();
+        let labels = self.labels.finish(schema.field_with_name(assets::LABELS)?, strings)?;
+        let mut columns: Vec<(&'static str, ArrayRef)> = vec![
+            (assets::FEDERATED_CLUSTER, same_string(cluster, rows)),
+            (assets::WINDOW_START, same_time(window.start, rows)),
+            (assets::WINDOW_END, same_time(window.end, rows)),
+            (assets::TYPE, Arc::new(arrow::array::StringViewArray::from(self.kinds))),
+            (assets::LABELS, labels),
+            (assets::START, times(self.start)),
+            (assets::END, times(self.end)),
+            ("members", Arc::new(Int64Array::from(vec![1; rows]))),
+            ("byte_hours_used", optional_numbers(self.byte_hours_used)),
+            ("byte_usage_max", optional_numbers(self.byte_usage_max)),
+            ("private", Arc::new(BooleanArray::from(self.private))),
+        ];
+        for (name, symbols) in assets::PROPERTIES.into_iter().zip(self.properties) {
+            columns.push((name, strings.column(symbols)?));
+        }
+        for (name, symbols) in assets::DETAILS.into_iter().zip(self.details) {
+            columns.push((name, strings.column(symbols)?));
+        }
+        columns.extend(NUMBERS.into_iter().zip(self.numbers.map(numbers)));
+        let breakdowns = [
+            (assets::CPU_BREAKDOWN, self.cpu_breakdown),
+            (assets::RAM_BREAKDOWN, self.ram_breakdown),
+            (assets::DISK_BREAKDOWN, self.disk_breakdown),
+        ];
+        for (names, values) in breakdowns {
+            columns.extend(names.into_iter().zip(values.map(optional_numbers)));
+        }
+        columns.extend(assets::OVERHEAD.into_iter().zip(self.overhead.map(optional_numbers)));
+        batch(schema, columns)
+    }
+}
