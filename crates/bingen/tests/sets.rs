@@ -1,5 +1,7 @@
 //! Whole sets: the golden files of the reference, generated sets in every version, and damaged files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 #[path = "sets/damage.rs"]
 mod damage;
 #[path = "sets/errors.rs"]
