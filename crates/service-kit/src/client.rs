@@ -107,7 +107,7 @@ impl Endpoint {
     /// A channel to the service. It connects with the first call, and again whenever the connection was lost, each
     /// time with the TLS files as they then are.
     ///
-    /// A call that cannot connect fails with UNAVAILABLE and the reason.
+    /// [`is_connection_failure`] tells the calls that failed by their connection, and [`reason`] why.
     ///
     /// # Panics
     /// When called outside a tokio runtime.
@@ -162,10 +162,12 @@ impl Endpoint {
     }
 }
 
-/// True when a call failed because the connection could not be made or broke, so that another try may help.
+/// True when a call failed because the connection could not be made, or ended under it, so that another try may help.
 ///
-/// tonic reports UNAVAILABLE for the first and UNKNOWN for the second. To the second belongs a server that refuses our
-/// certificate: in TLS 1.3 it does so after the client thinks itself connected.
+/// To look for UNAVAILABLE is not enough: tonic reports it when it cannot connect, but UNKNOWN or CANCELLED when a
+/// connection breaks, when it comes of age as the call is handed over, or when the server refuses our certificate,
+/// which in TLS 1.3 it does after the client thinks itself connected. Whether the server has seen the call is not known,
+/// so only a call that may be made twice may be tried again.
 pub fn is_connection_failure(status: &Status) -> bool {
     // A status that came from a server has no source, whatever its code.
     let broke = status.source().is_some_and(|source| source.is::<transport::Error>());

@@ -202,7 +202,6 @@ impl GrpcServer {
             metrics: self.metrics.clone(),
             cut: cut.clone(),
         };
-        let accepting = drain.run_until_cancelled(acceptor.run(listener, accepted));
 
         let observer = Arc::new(Observer {
             server: self.name,
@@ -229,9 +228,16 @@ impl GrpcServer {
             .add_routes(self.routes.routes().prepare())
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming), drain.cancelled());
 
-        let ending = async {
-            health.follow(&shutdown).await;
-            sleep(self.limits.drain_delay).await;
+        let life = async {
+            let until_draining = async {
+                health.follow(&shutdown).await;
+                sleep(self.limits.drain_delay).await;
+            };
+            tokio::select! {
+                () = acceptor.run(listener, accepted) => {}
+                () = until_draining => {}
+            }
+            // The listener is closed now, so that a caller whose stream ends is not let in again.
             info!(
                 server = self.name,
                 calls = self.metrics.in_flight(self.name),
@@ -247,12 +253,14 @@ impl GrpcServer {
                 calls, deadline_ms, "calls did not end in time and are cut"
             );
             cut.cancel();
+            // What is cut ends `serving`.
+            pending().await
         };
 
         info!(server = self.name, %address, "listening");
         tokio::select! {
             served = serving => served?,
-            () = async { tokio::join!(accepting, ending); pending().await } => {}
+            () = life => {}
         }
         info!(server = self.name, "stopped");
         Ok(())

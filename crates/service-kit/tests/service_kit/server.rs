@@ -12,7 +12,7 @@ use tonic_reflection::pb::v1::{
 
 use crate::support::{Authority, CALLER, Running, SERVER, who_am_i};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn only_services_may_call_by_default_and_health_is_open() {
     let authority = Authority::new();
     let running = Running::start(authority.service(SERVER)).await;
@@ -30,7 +30,7 @@ async fn only_services_may_call_by_default_and_health_is_open() {
     running.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_authorizer_decides_by_caller_and_method() {
     let authority = Authority::new();
     let running = Running::start_with(authority.service(SERVER), |server| {
@@ -49,7 +49,7 @@ async fn an_authorizer_decides_by_caller_and_method() {
     running.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_fails_its_own_call_only() {
     let authority = Authority::new();
     let running = Running::start(authority.service(SERVER)).await;
@@ -85,7 +85,7 @@ async fn a_panic_fails_its_own_call_only() {
     running.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn reflection_lists_what_is_served() {
     let authority = Authority::new();
     let running = Running::start(authority.service(SERVER)).await;
