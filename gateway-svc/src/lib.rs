@@ -1,1 +1,136 @@
-//! gateway-svc
+//! The edge: answers the HTTP API that clients of OpenCost and Kubecost know, asking the other services over gRPC
+//! with mutual TLS. It knows parameters and JSON; what costs are is query-svc's matter.
+
+mod api;
+pub mod config;
+mod error;
+mod face;
+mod http_server;
+mod metrics;
+mod parameters;
+mod unsupported;
+mod upstream;
+
+use std::{sync::Arc, time::Duration};
+
+use cost_model::Calendar;
+use prometheus_client::registry::Registry;
+use service_kit::{
+    shutdown::NamedTasks,
+    tls::{TlsError, TlsMaterial},
+};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use self::upstream::Upstream;
+pub use self::{
+    config::{Config, Limits},
+    metrics::GatewayMetrics,
+};
+
+/// What logs and metrics call the service, and the name in its certificate.
+pub const SERVICE_NAME: &str = "gateway-svc";
+
+/// How often renewed TLS files are looked for.
+const TLS_RELOAD: Duration = Duration::from_secs(60);
+
+/// How long the background tasks may take to end.
+const TASKS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Serves HTTP until `shutdown`.
+///
+/// The other services need not be there: `/readyz` says so, and questions are answered as soon as they are.
+///
+/// # Errors
+/// When the listener or the TLS files cannot be used.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), GatewaySvcError> {
+    GatewayServer::new(config).serve(listener, shutdown).await
+}
+
+/// The service, with what a file cannot say.
+#[derive(Debug)]
+pub struct GatewayServer {
+    config: Config,
+    metrics: GatewayMetrics,
+    registry: Arc<Registry>,
+}
+
+impl GatewayServer {
+    /// The service as its file says, with a registry of its own.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut registry = Registry::with_prefix("fedcost");
+        let metrics = GatewayMetrics::register(&mut registry);
+        Self {
+            config,
+            metrics,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// Counts into these handles, and shows this registry under `/metrics`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: GatewayMetrics, registry: Arc<Registry>) -> Self {
+        self.metrics = metrics;
+        self.registry = registry;
+        self
+    }
+
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// As [`serve`].
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), GatewaySvcError> {
+        let Self {
+            config,
+            metrics,
+            registry,
+        } = self;
+        let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
+        let tls = TlsMaterial::load(config.server.tls)?;
+        let gateway = Gateway {
+            upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
+            calendar: config.calendar,
+            limits: Arc::new(config.limits),
+            metrics,
+            registry,
+            shutdown: shutdown.clone(),
+        };
+        let mut tasks = NamedTasks::new();
+        tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
+        tracing::info!(server = SERVICE_NAME, %address, "listening");
+        let limits = Arc::clone(&gateway.limits);
+        http_server::serve(listener, http_server::router(gateway), &limits, &shutdown).await;
+        tasks.join_within(TASKS_DEADLINE).await;
+        Ok(())
+    }
+}
+
+/// Why the service ends other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewaySvcError {
+    /// The listener has no address, so it is no longer open.
+    #[error("the listener cannot be used: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    upstream: Upstream,
+    calendar: Calendar,
+    limits: Arc<Limits>,
+    metrics: GatewayMetrics,
+    registry: Arc<Registry>,
+    shutdown: CancellationToken,
+}
+
+impl Gateway {
+    /// When a request that begins now must have been answered.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.request_timeout
+    }
+}

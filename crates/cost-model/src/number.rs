@@ -1,12 +1,22 @@
 //! Numbers as answers write them.
 
-/// Rounded to five decimals, halves away from zero; none for what JSON cannot write (not a number, infinite).
+/// Rounded to five decimals, as allocations are; halves go away from zero. None for what JSON cannot write (not a
+/// number, infinite).
 pub fn round_to_five_decimals(value: f64) -> Option<f64> {
-    let rounded = (value * 1e5).round() / 1e5;
-    // So large a value has no decimals to lose, and may not survive the multiplication.
-    let kept = if rounded.is_finite() { rounded } else { value };
+    round(value, 1e5)
+}
+
+/// Rounded to six decimals, as assets are; otherwise like [`round_to_five_decimals`].
+pub fn round_to_six_decimals(value: f64) -> Option<f64> {
+    round(value, 1e6)
+}
+
+fn round(value: f64, units: f64) -> Option<f64> {
+    let scaled = value * units;
+    // From here on an f64 has no halves left to round away, and scaling would only lose digits.
+    let rounded = if scaled.abs() < 2_f64.powi(52) { scaled.round() / units } else { value };
     // No sign on a zero: readers would show it.
-    kept.is_finite().then_some(kept + 0.0)
+    rounded.is_finite().then_some(rounded + 0.0)
 }
 
 #[cfg(test)]
@@ -32,6 +42,7 @@ mod tests {
             assert_eq!(round_to_five_decimals(value), None, "{value}");
         }
         assert!(round_to_five_decimals(-0.000_001).unwrap().is_sign_positive());
+        assert_eq!(round_to_six_decimals(0.000_000_5), Some(0.000_001));
     }
 
     proptest! {

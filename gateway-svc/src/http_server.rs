@@ -1,0 +1,105 @@
+//! The HTTP server: routes, what surrounds every request, and connections.
+
+mod connections;
+mod observe;
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderValue, Method, Uri, header};
+use tokio::time::timeout;
+use tower::ServiceBuilder;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+
+pub(crate) use self::connections::serve;
+use crate::{
+    Gateway,
+    api::{allocation, asset, start_page, status},
+    error::{ApiError, write_explanation},
+    face::Face,
+    metrics,
+};
+
+/// No request has a body that we read.
+const MOST_BODY_BYTES: usize = 64 * 1024;
+
+/// All routes within what surrounds every request.
+pub(crate) fn router(gateway: Gateway) -> Router {
+    let layers = ServiceBuilder::new()
+        // Outermost, so that whatever happens is counted and has a request id.
+        .layer(middleware::from_fn_with_state(
+            gateway.metrics.clone(),
+            observe::observe,
+        ))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(explain))
+        // Within the layer that explains, as their refusals want explaining.
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(gateway.clone(), within_time))
+        .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES));
+    Router::new()
+        .route("/", get(start_page::page))
+        .route("/start.css", get(start_page::style))
+        .route("/start.js", get(start_page::script))
+        .route("/model/allocation", get(allocation::answer))
+        .route("/allocation", get(allocation::answer))
+        .route("/allocation/compute", get(allocation::answer))
+        .route("/model/assets", get(asset::answer))
+        .route("/assets", get(asset::answer))
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/status", get(status::status))
+        .route("/metrics", get(expose))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(layers)
+        .with_state(gateway)
+}
+
+async fn expose(State(gateway): State<Gateway>) -> Response {
+    metrics::expose(&gateway.registry)
+}
+
+async fn not_found(uri: Uri) -> ApiError {
+    ApiError::NotFound {
+        path: uri.path().to_owned(),
+    }
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::Method {
+        method,
+        path: uri.path().to_owned(),
+    }
+}
+
+async fn explain(request: Request, next: Next) -> Response {
+    let face = Face::of(request.uri());
+    let mut response = write_explanation(face, next.run(request).await);
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn within_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    timeout(gateway.limits.request_timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_| ApiError::TimedOut.into_response())
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("not a text");
+    tracing::error!(panic = message, "handler panicked");
+    ApiError::Panicked.into_response()
+}

@@ -1,0 +1,71 @@
+//! The services behind the gateway.
+
+use std::{future::Future, time::Duration};
+
+use fedcost_proto::{
+    ingest::v1::{GetStatusRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
+    query::v1::{
+        GetReleaseRequest, GetReleaseResponse, QueryAllocationsRequest, QueryAllocationsResponse, QueryAssetsRequest,
+        QueryAssetsResponse, query_service_client::QueryServiceClient,
+    },
+};
+use service_kit::MAX_MESSAGE_BYTES;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Response, Status, Streaming, transport::Channel};
+
+use crate::error::ApiError;
+
+/// How long a question about the state of a service may take: it is answered from memory.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Clients of the services behind the gateway. Cloning shares their connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    query: QueryServiceClient<Channel>,
+    ingest: IngestServiceClient<Channel>,
+}
+
+impl Upstream {
+    pub(crate) fn new(query: Channel, ingest: Channel) -> Self {
+        Self {
+            query: QueryServiceClient::new(query).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            ingest: IngestServiceClient::new(ingest).max_decoding_message_size(MAX_MESSAGE_BYTES),
+        }
+    }
+
+    pub(crate) async fn allocations(
+        &self,
+        question: QueryAllocationsRequest,
+        deadline: Instant,
+    ) -> Result<Streaming<QueryAllocationsResponse>, ApiError> {
+        let mut query = self.query.clone();
+        within(deadline, query.query_allocations(question)).await
+    }
+
+    pub(crate) async fn assets(
+        &self,
+        question: QueryAssetsRequest,
+        deadline: Instant,
+    ) -> Result<Streaming<QueryAssetsResponse>, ApiError> {
+        let mut query = self.query.clone();
+        within(deadline, query.query_assets(question)).await
+    }
+
+    pub(crate) async fn release(&self) -> Result<GetReleaseResponse, ApiError> {
+        let mut query = self.query.clone();
+        within(Instant::now() + STATUS_TIMEOUT, query.get_release(GetReleaseRequest {})).await
+    }
+
+    pub(crate) async fn ingest_status(&self) -> Result<IngestStatus, ApiError> {
+        let mut ingest = self.ingest.clone();
+        let response = within(Instant::now() + STATUS_TIMEOUT, ingest.get_status(GetStatusRequest {})).await?;
+        Ok(response.status.unwrap_or_default())
+    }
+}
+
+async fn within<T>(deadline: Instant, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, ApiError> {
+    match timeout_at(deadline, call).await {
+        Ok(answer) => answer.map(Response::into_inner).map_err(ApiError::Upstream),
+        Err(_) => Err(ApiError::TimedOut),
+    }
+}
