@@ -33,7 +33,7 @@ fn allocation_set() -> AllocationSet {
             start: Timestamp::from_unix_seconds(DAY),
             end: Timestamp::from_unix_seconds(DAY + 86_400),
             amounts: amounts(number as f64),
-            pvs: if number % 10 == 0 {
+            pvs: if number.is_multiple_of(10) {
                 [volume(number)].into()
             } else {
                 Default::default()
@@ -42,7 +42,7 @@ fn allocation_set() -> AllocationSet {
                 cpu_core_usage_max: 0.7,
                 ram_bytes_usage_max: 3e8,
             }),
-            load_balancers: if number % 50 == 0 {
+            load_balancers: if number.is_multiple_of(50) {
                 [load_balancer(&properties)].into()
             } else {
                 Default::default()
@@ -65,7 +65,7 @@ fn properties(number: usize) -> AllocationProperties {
     AllocationProperties {
         cluster: "prod-us-east-1".into(),
         node: format!("ip-10-0-{}-{}.ec2.internal", number % 4, number % 200),
-        container: if number % 2 == 0 {
+        container: if number.is_multiple_of(2) {
             "istio-proxy".into()
         } else {
             format!("service-{workload}")
