@@ -4,6 +4,8 @@ pub(crate) mod allocation;
 mod allocation_json;
 pub(crate) mod asset;
 mod asset_json;
+#[cfg(test)]
+mod golden_tests;
 mod json;
 mod sets;
 pub(crate) mod start_page;

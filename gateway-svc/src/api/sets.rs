@@ -109,7 +109,7 @@ fn cut_short(span: &Span, error: ApiError) -> io::Error {
 }
 
 /// Writes `{"code":200,"data":…}` around the sets.
-struct SetWriter {
+pub(super) struct SetWriter {
     shape: Shape,
     most_sets: u64,
     sets_begun: u64,
@@ -117,7 +117,7 @@ struct SetWriter {
 }
 
 impl SetWriter {
-    fn new(shape: Shape, most_sets: u64) -> Self {
+    pub(super) fn new(shape: Shape, most_sets: u64) -> Self {
         Self {
             shape,
             most_sets,
@@ -126,7 +126,7 @@ impl SetWriter {
         }
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn begin(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"code\":200,\"data\":");
         if self.shape == Shape::List {
             out.push(b'[');
@@ -142,7 +142,7 @@ impl SetWriter {
         self.set_is_empty = true;
     }
 
-    fn write(&mut self, part: &impl SetPart, out: &mut Vec<u8>) -> Result<(), ApiError> {
+    pub(super) fn write(&mut self, part: &impl SetPart, out: &mut Vec<u8>) -> Result<(), ApiError> {
         let set = u64::from(part.set());
         let is_over = set + 1 < self.sets_begun;
         if is_over || set >= self.most_sets || (self.shape == Shape::Map && set > 0) {
@@ -164,7 +164,7 @@ impl SetWriter {
         Ok(())
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         // Clients read the first set without asking whether there is one.
         if self.sets_begun == 0 {
             self.begin_set(out);
