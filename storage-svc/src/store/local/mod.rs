@@ -137,6 +137,22 @@ impl Folder {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(now.max(previous + 1))
     }
 
+    /// Makes what happened to `file` in its folder durable. When the folder was removed meanwhile, because another
+    /// call deleted its last object, that removal is what has to last.
+    fn sync_parent(&self, file: &FilePath) -> io::Result<()> {
+        for folder in file
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| folder.starts_with(&self.root))
+        {
+            match sync_folder(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => return synced,
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
     /// Removes the folders above `file` that hold nothing any more, up to the root.
     fn remove_empty_parents(&self, file: &FilePath) {
         let _folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,9 +176,8 @@ impl Folder {
             }
             return Err(LocalError::on(path, "delete", source));
         }
-        if let Some(parent) = file.parent() {
-            sync_folder(parent).map_err(|source| LocalError::on(path, "sync the folder of", source))?;
-        }
+        self.sync_parent(&file)
+            .map_err(|source| LocalError::on(path, "sync the folder of", source))?;
         self.remove_empty_parents(&file);
         Ok(())
     }

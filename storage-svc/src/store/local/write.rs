@@ -120,7 +120,9 @@ impl PendingFile {
             })?;
             self.committed.store(true, Ordering::Release);
         }
-        sync_folder(self.target.parent().unwrap_or(&self.folder.root)).map_err(failed("sync the folder of"))?;
+        self.folder
+            .sync_parent(&self.target)
+            .map_err(failed("sync the folder of"))?;
         let metadata = self.file.metadata().map_err(failed("look up"))?;
         Ok(PutResult {
             e_tag: Some(etag_of(&metadata)),

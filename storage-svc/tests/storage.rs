@@ -1,0 +1,10 @@
+//! The service as its callers see it: over mutual TLS, on a port of its own, with a real bucket behind it.
+
+mod storage {
+    mod access;
+    mod conformance;
+    mod harness;
+    mod moto;
+    mod reads;
+    mod writes;
+}

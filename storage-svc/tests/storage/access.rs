@@ -1,0 +1,158 @@
+//! Who may do what, and which paths nobody may name.
+
+use fedcost_proto::storage::v1::{
+    CopyRequest, DeleteRequest, GetRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
+};
+use tonic::{Code, Status, transport::Channel};
+
+use super::harness::{Gateway, commit, data, field, header, reason};
+
+/// Every way to touch an object or a folder.
+const CALLS: [&str; 7] = ["list", "head", "get", "put", "delete", "copy from", "copy to"];
+
+/// Makes a call. `own` is a path with which the caller may do what the call needs beside `path`.
+async fn call(client: &mut StorageServiceClient<Channel>, call: &str, path: &str, own: &str) -> Result<(), Status> {
+    let path = path.to_owned();
+    match call {
+        "list" => client
+            .list(ListRequest {
+                prefix: path,
+                ..Default::default()
+            })
+            .await
+            .map(drop),
+        "head" => client
+            .head(HeadRequest {
+                path,
+                ..Default::default()
+            })
+            .await
+            .map(drop),
+        "get" => client
+            .get(GetRequest {
+                path,
+                ..Default::default()
+            })
+            .await
+            .map(drop),
+        "put" => client
+            .put(futures::stream::iter([header(&path), data("x"), commit(1)]))
+            .await
+            .map(drop),
+        "delete" => client.delete(DeleteRequest { path }).await.map(drop),
+        "copy from" => client
+            .copy(CopyRequest {
+                from: path,
+                to: own.to_owned(),
+                create_only: false,
+            })
+            .await
+            .map(drop),
+        "copy to" => client
+            .copy(CopyRequest {
+                from: own.to_owned(),
+                to: path,
+                create_only: false,
+            })
+            .await
+            .map(drop),
+        other => panic!("no call {other}"),
+    }
+}
+
+#[tokio::test]
+async fn each_caller_reaches_its_part_of_the_bucket_and_nothing_else() {
+    let gateway = Gateway::local().await;
+    let callers = [
+        (gateway.service("ingest-svc"), "derived/own"),
+        (gateway.service("query-svc"), "derived/own"),
+        (gateway.cluster("a"), "federated/a/own"),
+        (gateway.service("gateway-svc"), "own"),
+    ];
+    // For each path and caller the calls that are allowed, by their place in `CALLS`.
+    let table = [
+        ("derived/x", ["0123456", "012", "", ""]),
+        ("federated/a/x", ["0125", "", "012356", ""]),
+        ("federated/ab/x", ["0125", "", "", ""]),
+        ("other/x", ["0125", "", "", ""]),
+    ];
+    for (path, allowed) in table {
+        for ((channel, own), allowed) in callers.iter().zip(allowed) {
+            let mut client = StorageServiceClient::new(channel.clone());
+            for (index, name) in CALLS.iter().enumerate() {
+                for object in [path, own] {
+                    let mut tester = gateway.client();
+                    call(&mut tester, "put", object, "").await.unwrap();
+                }
+                let result = call(&mut client, name, path, own).await;
+                let expected = allowed.contains(&index.to_string());
+                assert_eq!(
+                    result.is_ok(),
+                    expected,
+                    "{name} {path} as the owner of {own}: {result:?}"
+                );
+                if let Err(status) = result {
+                    assert_eq!(
+                        (status.code(), reason(&status).as_str()),
+                        (Code::PermissionDenied, "DENIED")
+                    );
+                }
+            }
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn paths_that_could_be_read_in_two_ways_are_refused() {
+    let gateway = Gateway::local().await;
+    std::fs::write(gateway.directory.path().join("outside"), "secret").unwrap();
+    let mut client = gateway.client();
+    call(&mut client, "put", "own", "").await.unwrap();
+    let long = "a".repeat(1025);
+    let tricks = [
+        "../outside",
+        "a/../../outside",
+        "/etc/passwd",
+        "a//b",
+        "a/",
+        "./a",
+        "%2e%2e/outside",
+        "..%2foutside",
+        "%252e%252e/outside",
+        "..\\outside",
+        "a\0b",
+        "a\nb",
+        "a%00b",
+        ".fedcost-pending-1",
+        "a/.fedcost-pending-1",
+        &long,
+    ];
+    for path in tricks {
+        for name in CALLS {
+            let status = call(&mut client, name, path, "own").await.unwrap_err();
+            let expected = match name {
+                "list" => "prefix",
+                "put" => "header.path",
+                "copy from" => "from",
+                "copy to" => "to",
+                _ => "path",
+            };
+            assert_eq!(
+                (status.code(), field(&status).as_str()),
+                (Code::InvalidArgument, expected),
+                "{name} {path:?}"
+            );
+        }
+    }
+    // A cluster cannot reach another's folder by a path that only begins like its own.
+    let mut cluster = StorageServiceClient::new(gateway.cluster("a"));
+    for path in ["federated/a/../b/x", "federated/a/%2e%2e/b/x"] {
+        assert_eq!(
+            call(&mut cluster, "put", path, "").await.unwrap_err().code(),
+            Code::InvalidArgument
+        );
+    }
+    assert_eq!(gateway.files(), ["own"]);
+    gateway.stop().await;
+}

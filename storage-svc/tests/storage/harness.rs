@@ -1,0 +1,187 @@
+//! Starts the service with certificates of a development authority.
+
+use std::{path::Path, time::Duration};
+
+use fedcost_proto::storage::v1::{
+    PutCommit, PutHeader, PutRequest, put_request::Part, storage_service_client::StorageServiceClient,
+};
+use object_gateway::GatewayStore;
+use service_kit::{
+    Identity, TrustDomain,
+    certs::DevelopmentCa,
+    client::{Endpoint, EndpointConfig},
+    config::CommonConfig,
+    telemetry::LogConfig,
+    tls::{TlsFiles, TlsMaterial, install_crypto_provider},
+};
+use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, transport::Channel};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+/// The service that may do everything, in tests that are not about who may do what.
+pub(super) const TESTER: &str = "tester";
+
+pub(super) struct Gateway {
+    /// Holds certificates and, for a local bucket, the bucket.
+    pub(super) directory: tempfile::TempDir,
+    authority: DevelopmentCa,
+    address: String,
+    shutdown: CancellationToken,
+    served: JoinHandle<Result<(), StorageSvcError>>,
+}
+
+impl Gateway {
+    /// A gateway to a fresh local folder.
+    pub(super) async fn local() -> Self {
+        let directory = directory();
+        let store = StoreConfig::directory(directory.path().join("bucket"));
+        Self::start(directory, store, Limits::default()).await
+    }
+
+    pub(super) async fn to(store: StoreConfig) -> Self {
+        Self::start(directory(), store, Limits::default()).await
+    }
+
+    pub(super) async fn start(directory: tempfile::TempDir, store: StoreConfig, limits: Limits) -> Self {
+        install_crypto_provider();
+        let authority = DevelopmentCa::open_or_create(&directory.path().join("certs"), TrustDomain::default()).unwrap();
+        let tls = authority.issue_service(SERVICE_NAME).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let listen = listener.local_addr().unwrap();
+        let server = CommonConfig {
+            listen,
+            tls,
+            trust_domain: TrustDomain::default(),
+            log: LogConfig::default(),
+        };
+        let tester = Identity::service(TrustDomain::default(), TESTER).unwrap();
+        let service = StorageServer::new(Config { server, store, limits }).with_policy(Policy::allow_all_for(tester));
+        let shutdown = CancellationToken::new();
+        let served = tokio::spawn(service.serve(listener, shutdown.clone()));
+        Self {
+            directory,
+            authority,
+            address,
+            shutdown,
+            served,
+        }
+    }
+
+    pub(super) fn bucket(&self) -> std::path::PathBuf {
+        self.directory.path().join("bucket")
+    }
+
+    /// Every file of a local bucket, hidden ones included.
+    pub(super) fn files(&self) -> Vec<String> {
+        files_below(&self.bucket(), &self.bucket())
+    }
+
+    fn channel(&self, files: TlsFiles) -> Channel {
+        let expected = Identity::service(TrustDomain::default(), SERVICE_NAME).unwrap();
+        let endpoint = Endpoint::new(&EndpointConfig::new(&self.address), expected).unwrap();
+        endpoint.channel(&TlsMaterial::load(files).unwrap())
+    }
+
+    pub(super) fn service(&self, name: &str) -> Channel {
+        self.channel(self.authority.issue_service(name).unwrap())
+    }
+
+    pub(super) fn cluster(&self, id: &str) -> Channel {
+        self.channel(self.authority.issue_cluster(id).unwrap())
+    }
+
+    pub(super) fn store(&self) -> GatewayStore {
+        GatewayStore::new(self.service(TESTER))
+    }
+
+    pub(super) fn client(&self) -> StorageServiceClient<Channel> {
+        StorageServiceClient::new(self.service(TESTER))
+    }
+
+    pub(super) async fn is_serving(&self) -> bool {
+        let request = HealthCheckRequest {
+            service: "fedcost.storage.v1.StorageService".to_owned(),
+        };
+        let answer = HealthClient::new(self.service(TESTER)).check(request).await.unwrap();
+        answer.into_inner().status() == ServingStatus::Serving
+    }
+
+    pub(super) async fn wait_until_serving(&self) {
+        eventually("the gateway serves", async || self.is_serving().await).await;
+    }
+
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        self.served.await.unwrap().unwrap();
+    }
+}
+
+fn directory() -> tempfile::TempDir {
+    // Below the build's folder, because a file system in memory, as /tmp may be, may store no attributes.
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn files_below(root: &Path, folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(root, &path));
+        } else {
+            files.push(path.strip_prefix(root).unwrap().display().to_string());
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Waits for something that another task brings about.
+pub(super) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("after ten seconds it still does not hold that {what}");
+}
+
+pub(super) fn header(path: &str) -> PutRequest {
+    part(Part::Header(PutHeader {
+        path: path.to_owned(),
+        ..Default::default()
+    }))
+}
+
+pub(super) fn data(bytes: impl Into<bytes::Bytes>) -> PutRequest {
+    part(Part::Data(bytes.into()))
+}
+
+pub(super) fn commit(size: u64) -> PutRequest {
+    part(Part::Commit(PutCommit { size }))
+}
+
+pub(super) fn part(part: Part) -> PutRequest {
+    PutRequest { part: Some(part) }
+}
+
+/// The reason in an answer's ErrorInfo.
+pub(super) fn reason(status: &Status) -> String {
+    use tonic_types::StatusExt;
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
+}
+
+/// The field that an answer's BadRequest names.
+pub(super) fn field(status: &Status) -> String {
+    use tonic_types::StatusExt;
+    let details = status
+        .get_details_bad_request()
+        .unwrap_or_else(|| panic!("no BadRequest in {status:?}"));
+    details.field_violations[0].field.clone()
+}

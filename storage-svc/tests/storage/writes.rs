@@ -1,0 +1,311 @@
+//! Writing: all of an object or nothing, and never over another's.
+
+use std::time::Duration;
+
+use fedcost_proto::storage::v1::{Attribute, PutHeader, PutMode as WireMode, put_request::Part};
+use futures::{StreamExt, future::join_all};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, UpdateVersion, path::Path};
+use storage_svc::{Limits, StoreConfig};
+use tonic::Code;
+
+use super::{
+    harness::{Gateway, commit, data, eventually, field, header, part, reason},
+    moto::Moto,
+};
+
+/// More than goes into one part of a local bucket.
+fn large() -> Vec<u8> {
+    vec![7; 1024 * 1024]
+}
+
+#[tokio::test]
+async fn a_stream_without_a_commit_leaves_nothing() {
+    let gateway = Gateway::local().await;
+    let mut client = gateway.client();
+    for pieces in [1, 20] {
+        let messages = std::iter::once(header("torn/object")).chain((0..pieces).map(|_| data(large())));
+        let status = client
+            .put(futures::stream::iter(messages.collect::<Vec<_>>()))
+            .await
+            .unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "CUT_SHORT"));
+
+        // A caller that dies sends no end either.
+        let messages = std::iter::once(header("torn/object")).chain((0..pieces).map(|_| data(large())));
+        let endless = futures::stream::iter(messages.collect::<Vec<_>>()).chain(futures::stream::pending());
+        let cut = tokio::time::timeout(Duration::from_millis(500), client.put(endless)).await;
+        assert!(cut.is_err());
+        eventually("nothing is left", async || {
+            gateway.files().is_empty() && !gateway.bucket().join("torn").exists()
+        })
+        .await;
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_short_is_refused() {
+    let gateway = Gateway::local().await;
+    let mut client = gateway.client();
+    for size in [0, 2, 4, u64::MAX] {
+        let status = client
+            .put(futures::stream::iter([header("a"), data("abc"), commit(size)]))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (status.code(), field(&status).as_str()),
+            (Code::InvalidArgument, "commit.size")
+        );
+    }
+    assert_eq!(gateway.files(), Vec::<String>::new());
+    client
+        .put(futures::stream::iter([header("a"), data("ab"), data("c"), commit(3)]))
+        .await
+        .unwrap();
+    assert_eq!(gateway.files(), ["a"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn messages_out_of_order_are_refused() {
+    let gateway = Gateway::local().await;
+    let mut client = gateway.client();
+    let with = |change: fn(&mut PutHeader)| {
+        let mut header = PutHeader {
+            path: "a".to_owned(),
+            ..Default::default()
+        };
+        change(&mut header);
+        vec![part(Part::Header(header)), commit(0)]
+    };
+    let attribute = |name: &str, value: &str| Attribute {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let mut doubled = with(|_| {});
+    if let Some(Part::Header(header)) = &mut doubled[0].part {
+        header.attributes = vec![attribute("content-type", "a"), attribute("content-type", "b")];
+    }
+    let mut injected = with(|_| {});
+    if let Some(Part::Header(header)) = &mut injected[0].part {
+        header.attributes = vec![attribute("content-type", "a\r\nx-amz-acl: public-read")];
+    }
+    for (messages, expected) in [
+        (vec![data("x"), commit(1)], "part"),
+        (vec![commit(0)], "part"),
+        (vec![header("a"), header("a")], "part"),
+        (vec![header("a"), Default::default()], "part"),
+        (with(|header| header.mode = 17), "header.mode"),
+        (with(|header| header.mode = WireMode::IfMatch.into()), "header.if_match"),
+        (with(|header| header.if_match = Some("x".to_owned())), "header.if_match"),
+        (
+            with(|header| header.attributes = vec![Attribute::default()]),
+            "header.attributes.name",
+        ),
+        (doubled, "header.attributes.name"),
+        (injected, "header.attributes"),
+    ] {
+        let shown = format!("{messages:?}");
+        let status = client.put(futures::stream::iter(messages)).await.unwrap_err();
+        assert_eq!(
+            (status.code(), field(&status).as_str()),
+            (Code::InvalidArgument, expected),
+            "{shown}"
+        );
+    }
+    assert_eq!(gateway.files(), Vec::<String>::new());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_sixteen_creators_one_wins() {
+    let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
+    moto.create_bucket("costs").await;
+    for gateway in [Gateway::local().await, Gateway::to(moto.store("costs", "")).await] {
+        let path = Path::from("derived/_delta_log/00000000000000000001.json");
+        let creators = (0..16).map(|creator: usize| {
+            // Each has a connection of its own.
+            let (store, path) = (gateway.store(), path.clone());
+            tokio::spawn(async move {
+                let written = store
+                    .put_opts(&path, creator.to_string().into(), PutMode::Create.into())
+                    .await;
+                match written {
+                    Ok(_) => Some(creator),
+                    Err(Error::AlreadyExists { .. }) => None,
+                    Err(error) => panic!("{error}"),
+                }
+            })
+        });
+        let winners: Vec<_> = join_all(creators)
+            .await
+            .into_iter()
+            .filter_map(Result::unwrap)
+            .collect();
+        assert_eq!(winners.len(), 1, "{winners:?}");
+        let present = gateway.store().get(&path).await.unwrap().bytes().await.unwrap();
+        assert_eq!(present, winners[0].to_string());
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_update_is_lost() {
+    const WRITERS: usize = 6;
+    const UPDATES: usize = 10;
+    let gateway = Gateway::local().await;
+    let path = Path::from("derived/release.json");
+    gateway.store().put(&path, "0".into()).await.unwrap();
+    let writers = (0..WRITERS).map(|_| {
+        let (store, path) = (gateway.store(), path.clone());
+        tokio::spawn(async move {
+            let mut done = 0;
+            while done < UPDATES {
+                let read = store.get(&path).await.unwrap();
+                let present = UpdateVersion {
+                    e_tag: read.meta.e_tag.clone(),
+                    version: None,
+                };
+                let count: usize = std::str::from_utf8(&read.bytes().await.unwrap())
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                let next = (count + 1).to_string().into();
+                match store.put_opts(&path, next, PutMode::Update(present).into()).await {
+                    Ok(_) => done += 1,
+                    Err(Error::Precondition { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.unwrap();
+    }
+    let count = gateway.store().get(&path).await.unwrap().bytes().await.unwrap();
+    assert_eq!(count, (WRITERS * UPDATES).to_string());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_conditional_upload_is_checked_at_its_end() {
+    let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
+    moto.create_bucket("costs").await;
+    // Twelve mebibytes are several parts for either store, but S3 takes a conditional write in one request.
+    for gateway in [Gateway::local().await, Gateway::to(moto.store("costs", "")).await] {
+        let store = gateway.store();
+        let path = Path::from("large");
+        let mut options = PutMultipartOptions::default();
+        options.extensions.insert(PutMode::Create);
+        let mut first = store.put_multipart_opts(&path, options.clone()).await.unwrap();
+        let mut second = store.put_multipart_opts(&path, options).await.unwrap();
+        for _ in 0..12 {
+            first.put_part(large().into()).await.unwrap();
+            second.put_part(large().into()).await.unwrap();
+        }
+        first.complete().await.unwrap();
+        assert!(matches!(second.complete().await, Err(Error::AlreadyExists { .. })));
+        assert!(second.complete().await.is_err() && second.abort().await.is_err());
+        assert_eq!(store.head(&path).await.unwrap().size, 12 * 1024 * 1024);
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aborted_upload_leaves_nothing() {
+    let gateway = Gateway::local().await;
+    let store = gateway.store();
+    let mut upload = store.put_multipart(&Path::from("a/large")).await.unwrap();
+    for _ in 0..10 {
+        upload.put_part(large().into()).await.unwrap();
+    }
+    upload.abort().await.unwrap();
+    eventually("nothing is left", async || gateway.files().is_empty()).await;
+
+    let mut upload = store.put_multipart(&Path::from("a/large")).await.unwrap();
+    upload.put_part(large().into()).await.unwrap();
+    drop(upload);
+    eventually("nothing is left", async || gateway.files().is_empty()).await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_upload_says_why() {
+    let gateway = Gateway::local().await;
+    let store = object_gateway::GatewayStore::new(gateway.service("query-svc"));
+    let mut upload = store.put_multipart(&Path::from("derived/x")).await.unwrap();
+    // The first pieces may be on their way before the answer comes.
+    let denied = async {
+        loop {
+            upload.put_part(large().into()).await?;
+        }
+    };
+    let error: Result<(), Error> = denied.await;
+    assert!(
+        matches!(&error, Err(Error::PermissionDenied { path, .. }) if path == "derived/x"),
+        "{error:?}"
+    );
+    assert!(matches!(upload.complete().await, Err(Error::PermissionDenied { .. })));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_writes_are_refused_before_they_begin() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let store = StoreConfig::directory(directory.path().join("bucket"));
+    let limits = Limits {
+        concurrent_writes: 1,
+        write_idle: Duration::from_millis(1500),
+    };
+    let gateway = Gateway::start(directory, store, limits).await;
+    let mut client = gateway.client();
+    let mut idle = gateway.client();
+    let idle = tokio::spawn(async move {
+        idle.put(futures::stream::iter([header("idle")]).chain(futures::stream::pending()))
+            .await
+            .unwrap_err()
+    });
+    let mut refused = None;
+    while refused.is_none() {
+        refused = client.put(futures::stream::iter([header("a"), commit(0)])).await.err();
+    }
+    let refused = refused.unwrap();
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (Code::ResourceExhausted, "BUSY")
+    );
+    // The client repeats what was never begun, also when the write is conditional.
+    gateway
+        .store()
+        .put_opts(&Path::from("b"), "b".into(), PutMode::Create.into())
+        .await
+        .unwrap();
+    assert_eq!(idle.await.unwrap().code(), Code::DeadlineExceeded);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_and_debug_output_show_no_secret() {
+    let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
+    // The bucket does not exist, so each call fails in the store.
+    let config = moto.store("missing", "");
+    let mut shown = format!("{config:?} {config}");
+    let gateway = Gateway::to(config).await;
+    let store = gateway.store();
+    let path = Path::from("a");
+    shown.push_str(&format!("{store:?} {store} {:?}", store.get(&path).await.unwrap_err()));
+    shown.push_str(&format!("{:?}", store.put(&path, "x".into()).await.unwrap_err()));
+    shown.push_str(&format!(
+        "{:?}",
+        store
+            .put_opts(&path, "x".into(), PutMode::Create.into())
+            .await
+            .unwrap_err()
+    ));
+    shown.push_str(&format!("{:?}", store.delete(&path).await.unwrap_err()));
+    shown.push_str(&format!("{:?}", store.list(None).next().await.unwrap().unwrap_err()));
+    for secret in ["testing-access-key", "testing-secret-key"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    gateway.stop().await;
+}
