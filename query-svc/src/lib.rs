@@ -1,1 +1,118 @@
-//! query-svc
+//! Query: answers allocation and asset questions over the newest release, and changes to a newer one without failing
+//! a request. It reaches the lake only through the storage gateway.
+
+mod answer;
+pub mod config;
+mod grpc;
+mod plan;
+mod release;
+
+use std::{sync::Arc, time::Duration};
+
+use datafusion::{
+    error::DataFusionError,
+    execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+    prelude::SessionConfig,
+};
+use fedcost_proto::query::v1::query_service_server::QueryServiceServer;
+use lake::Lake;
+use object_gateway::GatewayStore;
+use service_kit::{
+    Identity, MAX_MESSAGE_BYTES,
+    client::{Endpoint, EndpointError},
+    identity::IdentityError,
+    metrics::ServerMetrics,
+    server::{GrpcServer, ServeError},
+    shutdown::NamedTasks,
+    tls::{TlsError, TlsMaterial},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::config::Config;
+use self::{grpc::QueryHandlers, plan::Planner, release::Releases};
+
+/// What logs and metrics call the service, and the name in its certificate.
+pub const SERVICE_NAME: &str = "query-svc";
+
+/// The name in the certificate of the storage gateway.
+const STORAGE: &str = "storage-svc";
+
+/// How often renewed TLS files are looked for.
+const TLS_RELOAD: Duration = Duration::from_secs(60);
+
+/// How long the background tasks may take to end.
+const TASKS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Answers until `shutdown`.
+///
+/// # Errors
+/// When the TLS files or the storage gateway's address cannot be used, or the server fails. A storage gateway that
+/// does not answer is no error: it is asked again, and health answers NOT_SERVING until the first release is loaded.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), QuerySvcError> {
+    serve_with_metrics(config, ServerMetrics::default(), listener, shutdown).await
+}
+
+/// As [`serve`], counting into these handles.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with_metrics(
+    config: Config,
+    metrics: ServerMetrics,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), QuerySvcError> {
+    let trust_domain = config.server.trust_domain;
+    let tls = TlsMaterial::load(config.server.tls)?;
+    let gateway = Identity::service(trust_domain.clone(), STORAGE)?;
+    let channel = Endpoint::new(&config.storage, gateway)?.channel(&tls);
+    let lake = Lake::new(Arc::new(GatewayStore::new(channel)));
+
+    let memory = usize::try_from(config.memory_mib << 20).unwrap_or(usize::MAX);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .build_arc()?;
+    let session = cost_plan::table::session(&lake, SessionConfig::new(), runtime)?;
+    let releases = Releases::new(lake.clone());
+    let handlers = QueryHandlers {
+        planner: Planner::new(session, lake),
+        releases: releases.clone(),
+    };
+    let service = QueryServiceServer::new(handlers)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let server = GrpcServer::new(SERVICE_NAME, tls.clone(), trust_domain)
+        .with_metrics(metrics)
+        .add_service(service);
+
+    let mut tasks = NamedTasks::new();
+    tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
+    tasks.spawn(
+        "releases",
+        releases.follow(config.follow, server.health(), shutdown.clone()),
+    );
+    let served = server.serve(listener, shutdown).await;
+    tasks.join_within(TASKS_DEADLINE).await;
+    Ok(served?)
+}
+
+/// Why the service could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum QuerySvcError {
+    /// Our certificate, or whom we trust.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The name of the storage gateway.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The storage gateway's address.
+    #[error("storage: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The query engine could not be set up.
+    #[error("query engine: {0}")]
+    Engine(#[from] DataFusionError),
+    /// The server.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}

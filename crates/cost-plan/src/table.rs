@@ -12,7 +12,7 @@ use datafusion::{
         physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource, parquet::CachedParquetFileReaderFactory},
         source::DataSourceExec,
     },
-    execution::object_store::ObjectStoreUrl,
+    execution::{object_store::ObjectStoreUrl, runtime_env::RuntimeEnv},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction},
     physical_plan::ExecutionPlan,
     prelude::{SessionConfig, SessionContext},
@@ -58,8 +58,8 @@ fn store_url() -> Result<ObjectStoreUrl> {
 }
 
 /// A session that reads this lake.
-pub fn session(lake: &Lake, config: SessionConfig) -> Result<SessionContext> {
-    let session = SessionContext::new_with_config(config);
+pub fn session(lake: &Lake, config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
+    let session = SessionContext::new_with_config_rt(config, runtime);
     session.register_object_store(store_url()?.as_ref(), Arc::clone(lake.store()));
     Ok(session)
 }

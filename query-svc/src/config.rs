@@ -1,0 +1,69 @@
+//! The service's own file.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+use service_kit::{
+    client::EndpointConfig,
+    config::{CommonConfig, ConfigError, duration, load_yaml},
+};
+
+/// How often the release pointer is looked at, unless told otherwise.
+pub const DEFAULT_FOLLOW: Duration = Duration::from_secs(2);
+
+/// The configuration of the service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen, who we are, whom we trust, how to log.
+    pub server: CommonConfig,
+    /// The storage gateway.
+    pub storage: EndpointConfig,
+    /// How often the release pointer is looked at.
+    #[serde(default = "default_follow", with = "duration")]
+    pub follow: Duration,
+    /// MiB of memory that queries may use together.
+    #[serde(default = "default_memory")]
+    pub memory_mib: u64,
+}
+
+/// MiB of memory for queries, unless told otherwise.
+pub const DEFAULT_MEMORY_MIB: u64 = 1024;
+
+/// Less than this does not hold the groups of one query.
+const LEAST_MEMORY_MIB: u64 = 64;
+
+fn default_follow() -> Duration {
+    DEFAULT_FOLLOW
+}
+
+fn default_memory() -> u64 {
+    DEFAULT_MEMORY_MIB
+}
+
+impl Config {
+    /// Reads the service's file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a value cannot be meant.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = load_yaml(path)?;
+        let invalid = |key: &str, found: String, allowed: String| ConfigError::Invalid {
+            path: path.to_owned(),
+            key: key.to_owned(),
+            found,
+            allowed,
+        };
+        if config.follow.is_zero() {
+            return Err(invalid("follow", "0s".to_owned(), "more than 0s".to_owned()));
+        }
+        if config.memory_mib < LEAST_MEMORY_MIB {
+            return Err(invalid(
+                "memory_mib",
+                config.memory_mib.to_string(),
+                format!("{LEAST_MEMORY_MIB} or more"),
+            ));
+        }
+        Ok(config)
+    }
+}
