@@ -31,6 +31,24 @@ const MOST_BODY_BYTES: usize = 64 * 1024;
 
 /// All routes within what surrounds every request.
 pub(crate) fn router(gateway: Gateway) -> Router {
+    let routes = Router::new()
+        .route("/", get(start_page::page))
+        .route("/start.css", get(start_page::style))
+        .route("/start.js", get(start_page::script))
+        .route("/model/allocation", get(allocation::answer))
+        .route("/allocation", get(allocation::answer))
+        .route("/allocation/compute", get(allocation::answer))
+        .route("/model/assets", get(asset::answer))
+        .route("/assets", get(asset::answer))
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/status", get(status::status))
+        .route("/metrics", get(expose));
+    surround(routes, gateway)
+}
+
+/// Puts around `routes` what surrounds every request.
+fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
     let layers = ServiceBuilder::new()
         // Outermost, so that whatever happens is counted and has a request id.
         .layer(middleware::from_fn_with_state(
@@ -43,19 +61,7 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(gateway.clone(), within_time))
         .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES));
-    Router::new()
-        .route("/", get(start_page::page))
-        .route("/start.css", get(start_page::style))
-        .route("/start.js", get(start_page::script))
-        .route("/model/allocation", get(allocation::answer))
-        .route("/allocation", get(allocation::answer))
-        .route("/allocation/compute", get(allocation::answer))
-        .route("/model/assets", get(asset::answer))
-        .route("/assets", get(asset::answer))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/status", get(status::status))
-        .route("/metrics", get(expose))
+    routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layers)
@@ -102,4 +108,72 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .unwrap_or("not a text");
     tracing::error!(panic = message, "handler panicked");
     ApiError::Panicked.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, sync::Arc};
+
+    use axum::body::{Body, to_bytes};
+    use cost_model::Calendar;
+    use http::StatusCode;
+    use prometheus_client::{encoding::text, registry::Registry};
+    use tokio_util::sync::CancellationToken;
+    use tonic::transport::Endpoint;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{GatewayMetrics, Limits, upstream::Upstream};
+
+    fn gateway() -> Gateway {
+        let nobody = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+        let mut registry = Registry::default();
+        Gateway {
+            upstream: Upstream::new(nobody.clone(), nobody),
+            calendar: Calendar::utc(),
+            limits: Arc::new(Limits::default()),
+            metrics: GatewayMetrics::register(&mut registry),
+            registry: Arc::new(registry),
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    async fn broken() -> Response {
+        panic!("on purpose")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panics_and_handlers_that_hang_are_answered_and_counted() {
+        let gateway = gateway();
+        let registry = Arc::clone(&gateway.registry);
+        let routes = Router::new()
+            .route("/model/broken", get(broken))
+            .route("/stuck", get(pending::<Response>));
+        let router = surround(routes, gateway);
+        let cases = [
+            (
+                "/model/broken",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"code":500,"message":"the answer could not"#,
+            ),
+            ("/stuck", StatusCode::GATEWAY_TIMEOUT, "the answer took too long"),
+        ];
+        for (path, status, text) in cases {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status);
+            assert!(response.headers().contains_key("x-request-id"));
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert!(body.starts_with(text.as_bytes()), "{body:?}");
+        }
+        let mut exposition = String::new();
+        text::encode(&mut exposition, &registry).unwrap();
+        for line in [
+            "http_requests_total{route=\"/model/broken\",code=\"500\"} 1",
+            "http_requests_total{route=\"/stuck\",code=\"504\"} 1",
+            "http_requests_in_flight 0",
+        ] {
+            assert!(exposition.contains(line), "{line} is not in\n{exposition}");
+        }
+    }
 }

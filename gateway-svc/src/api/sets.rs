@@ -9,10 +9,11 @@ use axum::{
 };
 use bytes::Bytes;
 use fedcost_proto::query::v1 as proto;
+use futures::{Stream, TryStreamExt};
 use http::{HeaderValue, header};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
-use tonic::Streaming;
+use tonic::Status;
 use tracing::Span;
 
 use super::{allocation_json::AllocationJson, asset_json::AssetJson};
@@ -66,7 +67,7 @@ impl SetPart for proto::QueryAssetsResponse {
 /// Answers with the sets of `stream`. Waits for the first message, so that what goes wrong until then has a status
 /// of its own; what goes wrong later cuts the answer short, which clients notice by the missing end.
 pub(crate) async fn respond<M: SetPart>(
-    mut stream: Streaming<M>,
+    mut stream: impl Stream<Item = Result<M, Status>> + Send + Unpin + 'static,
     shape: Shape,
     most_sets: u64,
     deadline: Instant,
@@ -88,16 +89,19 @@ pub(crate) async fn respond<M: SetPart>(
         writer.end(&mut buffer);
         yield Bytes::from(std::mem::take(&mut buffer));
     };
-    Ok(([(header::CONTENT_TYPE, JSON)], Body::from_stream::<_>(typed(chunks))).into_response())
+    Ok(([(header::CONTENT_TYPE, JSON)], Body::from_stream(typed(chunks))).into_response())
 }
 
 /// Names the stream's error, which its macro cannot.
-fn typed<S: futures::Stream<Item = Result<Bytes, io::Error>>>(stream: S) -> S {
+fn typed<S: Stream<Item = Result<Bytes, io::Error>>>(stream: S) -> S {
     stream
 }
 
-async fn next<M: SetPart>(stream: &mut Streaming<M>, deadline: Instant) -> Result<Option<M>, ApiError> {
-    match timeout_at(deadline, stream.message()).await {
+async fn next<M: SetPart>(
+    stream: &mut (impl Stream<Item = Result<M, Status>> + Unpin),
+    deadline: Instant,
+) -> Result<Option<M>, ApiError> {
+    match timeout_at(deadline, stream.try_next()).await {
         Ok(message) => message.map_err(ApiError::Upstream),
         Err(_) => Err(ApiError::TimedOut),
     }
@@ -179,6 +183,11 @@ impl SetWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::to_bytes;
+    use futures::{StreamExt, stream};
+
     use super::*;
 
     struct Part(u32, &'static [&'static str]);
@@ -235,5 +244,37 @@ mod tests {
             assert!(matches!(write(Shape::List, parts), Err(ApiError::OutOfOrder)));
         }
         assert!(matches!(write(Shape::Map, &[Part(1, &[])]), Err(ApiError::OutOfOrder)));
+    }
+
+    async fn respond_to(
+        stream: impl Stream<Item = Result<Part, Status>> + Send + Unpin + 'static,
+    ) -> Result<Response, ApiError> {
+        respond(stream, Shape::List, 10, Instant::now() + Duration::from_secs(1)).await
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_first_has_a_status_and_what_goes_wrong_later_cuts_the_answer() {
+        let refused = stream::iter([Err(Status::invalid_argument("x"))]);
+        assert_eq!(respond_to(refused).await.unwrap_err().status().as_u16(), 400);
+
+        let broken = stream::iter([Ok(Part(0, &["a"])), Err(Status::internal("x"))]);
+        let response = respond_to(broken).await.unwrap();
+        assert!(to_bytes(response.into_body(), usize::MAX).await.is_err());
+
+        let whole = stream::iter([Ok(Part(0, &["a"])), Ok(Part(1, &["b"]))]);
+        let response = respond_to(whole).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(body, r#"{"code":200,"data":[{"a":1},{"b":1}]}"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stalls_is_given_up() {
+        let stalled = stream::pending();
+        assert_eq!(respond_to(stalled).await.unwrap_err().status().as_u16(), 504);
+
+        let stalled_later = stream::iter([Ok(Part(0, &["a"]))]).chain(stream::pending());
+        let response = respond_to(stalled_later).await.unwrap();
+        assert!(to_bytes(response.into_body(), usize::MAX).await.is_err());
     }
 }
