@@ -10,6 +10,9 @@ mod errors;
 mod generate;
 #[path = "sets/golden.rs"]
 mod golden;
+#[cfg(feature = "serde")]
+#[path = "sets/json.rs"]
+mod json;
 #[path = "sets/round_trip.rs"]
 mod round_trip;
 
