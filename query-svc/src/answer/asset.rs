@@ -65,7 +65,8 @@ fn asset(columns: &Columns<'_>, row: usize) -> Result<Asset> {
         credit: number("credit")?,
         node: (kind == AssetType::Node).then(|| node(columns, row)).transpose()?,
         disk: (kind == AssetType::Disk).then(|| disk(columns, row)).transpose()?,
-        load_balancer: (kind == AssetType::LoadBalancer)
+        // Several balancers have no one address.
+        load_balancer: (kind == AssetType::LoadBalancer && columns.count("members", row)? == 1)
             .then(|| {
                 Ok::<_, datafusion::error::DataFusionError>(LoadBalancer {
                     private: columns.flag("private", row)?,

@@ -1,6 +1,6 @@
 //! Listing: files that are objects, and folders that hold one.
 
-use std::{collections::BTreeSet, io, path::Path as FilePath, sync::Arc, time::Duration};
+use std::{cmp::Ordering, collections::BTreeSet, io, path::Path as FilePath, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{ListResult, ObjectMeta, path::Path};
@@ -11,7 +11,7 @@ use super::{Folder, LocalError, PENDING_PREFIX, blocking, meta_of};
 /// Entries looked at before a listing lets another request have its thread.
 const BATCH: usize = 1024;
 
-/// Lists the objects below a prefix, in no particular order.
+/// Lists the objects below a prefix, in the order of their paths.
 pub(super) fn list(
     folder: Arc<Folder>,
     prefix: Path,
@@ -75,6 +75,16 @@ pub(super) fn remove_abandoned(folder: &Folder, age: Duration) -> usize {
 
 type Walk = Box<dyn Iterator<Item = walkdir::Result<DirEntry>> + Send>;
 
+/// The order of whole paths, in which a folder's slash counts: `a-b` comes before `a/b`. Buckets list in this order,
+/// and Delta Lake's log reader takes it for granted.
+fn in_order_of_paths(a: &DirEntry, b: &DirEntry) -> Ordering {
+    fn key(entry: &DirEntry) -> impl Iterator<Item = &u8> {
+        let slash: &[u8] = if entry.file_type().is_dir() { b"/" } else { b"" };
+        entry.file_name().as_encoded_bytes().iter().chain(slash)
+    }
+    key(a).cmp(key(b))
+}
+
 /// Walks what lies below `start`; nothing when it does not exist.
 fn walk(folder: &Folder, start: &FilePath, max_depth: usize) -> Walk {
     let at_root = start == folder.root;
@@ -82,6 +92,7 @@ fn walk(folder: &Folder, start: &FilePath, max_depth: usize) -> Walk {
         .min_depth(1)
         .max_depth(max_depth)
         .follow_links(true)
+        .sort_by(in_order_of_paths)
         .into_iter();
     // The root of a mounted volume often holds this folder, and only its owner may read it.
     Box::new(entries.filter_entry(move |entry| !(at_root && entry.depth() == 1 && entry.file_name() == "lost+found")))

@@ -33,19 +33,29 @@ fn on_disk(directory: &tempfile::TempDir) -> Vec<String> {
 }
 
 async fn listed(store: &LocalFolder) -> Vec<String> {
-    let mut paths: Vec<_> = store
+    store
         .list(None)
         .map_ok(|meta| meta.location.to_string())
         .try_collect()
         .await
-        .unwrap();
-    paths.sort();
-    paths
+        .unwrap()
 }
 
 async fn content(store: &LocalFolder, path: &str) -> String {
     let bytes = store.get(&Path::from(path)).await.unwrap().bytes().await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn lists_in_order_of_paths() {
+    let (_directory, store) = folder();
+    let sorted = ["a", "a-b", "a.b/c", "a0", "b/c", "b/c-", "b/c0/d", "b-/c", "b0"];
+    let mut paths = sorted.map(str::to_owned);
+    paths.sort();
+    for path in sorted.iter().rev() {
+        store.put(&Path::from(*path), "".into()).await.unwrap();
+    }
+    assert_eq!(listed(&store).await, paths);
 }
 
 #[tokio::test]
