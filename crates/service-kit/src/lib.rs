@@ -1,14 +1,15 @@
 //! What each FedCost service needs alike, and nothing of what any one of them does: configuration files, mutual
 //! TLS with reload, the identity of a caller, the gRPC server and client around them, shutdown and telemetry.
 //!
-//! A service's `main` reads as the list of these modules: [`telemetry::init`], [`config::load_yaml`],
-//! [`tls::install_crypto_provider`], [`shutdown::on_signals`], then [`server::GrpcServer`].
+//! A service's `main` reads its arguments and hands over to [`process::run`]; its `serve` builds a
+//! [`server::GrpcServer`].
 
 pub mod certs;
 pub mod client;
 pub mod config;
 pub mod identity;
 pub mod metrics;
+pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal};
 
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt, util::TryInitError};
+use tracing_subscriber::{
+    EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt, util::TryInitError,
+};
 
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -19,7 +21,7 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::Pretty,
-            level: "info".to_owned(),
+            level: "info,buoyant_kernel=off,deltalake_core=warn".to_owned(),
         }
     }
 }
@@ -45,8 +47,19 @@ pub struct TelemetryGuard(());
 /// # Errors
 /// When the filter cannot be read, or a subscriber is already installed.
 pub fn init(config: &LogConfig) -> Result<TelemetryGuard, TelemetryError> {
+    init_with_writer(config, io::stderr)
+}
+
+/// As [`init`], for a process that shows more on stderr than logs: `writer` keeps them apart, and must end there.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_with_writer<W>(config: &LogConfig, writer: W) -> Result<TelemetryGuard, TelemetryError>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let filter = filter(config, std::env::var("RUST_LOG").ok())?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     // Further layers, such as the export of traces, are added to this registry.
     let registry = tracing_subscriber::registry().with(filter);
     match config.format {
