@@ -167,6 +167,12 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_can_be_used() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/dev/storage-svc.yaml");
+        assert_eq!(Config::load(&path).unwrap().store.to_string(), "folder .fedcost/bucket");
+    }
+
+    #[test]
     fn takes_a_folder_or_a_file_that_names_the_bucket() {
         assert_eq!(load("directory: /x").unwrap().store.to_string(), "folder /x");
         let config = load("store: FOLDER/good.yaml\nlimits: {write_idle: 5s}").unwrap();

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use fedcost_proto::storage::v1::storage_service_server::StorageServiceServer;
+use object_gateway::wire::PIECE_BYTES;
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES,
     metrics::ServerMetrics,
@@ -37,6 +38,10 @@ use self::{grpc::StorageHandlers, store::Store};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "storage-svc";
+
+/// Largest message taken, in bytes: a piece of content and what is around it. What a caller can make us hold follows
+/// from it.
+const MAX_REQUEST_BYTES: usize = PIECE_BYTES + 64 * 1024;
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
@@ -110,7 +115,7 @@ impl StorageServer {
         let store = Store::open(&config.store).await?;
         let handlers = StorageHandlers::new(store.clone(), policy, metrics, config.limits);
         let service = StorageServiceServer::new(handlers)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let server = GrpcServer::new(SERVICE_NAME, tls.clone(), config.server.trust_domain)
             // Clusters call as well as services. What each may do depends on paths, so the handlers decide.

@@ -96,10 +96,9 @@ impl Download {
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if self.rest.is_empty() {
-                return Ok(None);
-            }
             match self.content.message().await {
+                // The end is waited for rather than cut off, and all that matters is here when it fails.
+                Ok(None) | Err(_) if self.rest.is_empty() => return Ok(None),
                 Ok(Some(GetResponse {
                     part: Some(Part::Data(bytes)),
                 })) => {

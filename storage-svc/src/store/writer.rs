@@ -68,27 +68,26 @@ impl ObjectWriter {
 
     /// Makes the object visible.
     pub(crate) async fn commit(mut self) -> Result<PutResult> {
-        if self.upload.is_none() {
-            let payload = self.take(self.buffered);
-            let options = PutOptions {
-                mode: self.mode.clone(),
-                attributes: std::mem::take(&mut self.attributes),
-                ..Default::default()
-            };
-            return self.store.objects.put_opts(&self.path, payload, options).await;
-        }
-        if self.buffered > 0 {
+        if self.upload.is_some() && self.buffered > 0 {
             self.send_part(self.buffered).await?;
         }
         while let Some(sent) = self.parts.join_next().await {
             sent??;
         }
-        let Some(upload) = &mut self.upload else {
-            unreachable!("checked above")
+        // Kept in its place until it is complete, so that a failure aborts it.
+        if let Some(upload) = &mut self.upload {
+            let result = upload.complete().await?;
+            self.upload = None;
+            return Ok(result);
+        }
+        let payload = self.take(self.buffered);
+        let attributes = std::mem::take(&mut self.attributes);
+        let options = PutOptions {
+            mode: self.mode.clone(),
+            attributes,
+            ..Default::default()
         };
-        let result = upload.complete().await?;
-        self.upload = None;
-        Ok(result)
+        self.store.objects.put_opts(&self.path, payload, options).await
     }
 
     async fn send_part(&mut self, size: usize) -> Result<()> {

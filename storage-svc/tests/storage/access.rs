@@ -156,3 +156,18 @@ async fn paths_that_could_be_read_in_two_ways_are_refused() {
     assert_eq!(gateway.files(), ["own"]);
     gateway.stop().await;
 }
+
+#[test]
+fn the_process_says_what_is_wrong_with_its_file() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = directory.path().join("storage.yaml");
+    std::fs::write(&file, "server: {}\ndirectory: x\n").unwrap();
+    let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_storage-svc"));
+    let output = process.arg("--config").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("storage.yaml:1") && said.contains("missing field `listen`"),
+        "{said}"
+    );
+}

@@ -261,15 +261,15 @@ async fn too_many_writes_are_refused_before_they_begin() {
     let mut client = gateway.client();
     let mut idle = gateway.client();
     let idle = tokio::spawn(async move {
-        idle.put(futures::stream::iter([header("idle")]).chain(futures::stream::pending()))
-            .await
-            .unwrap_err()
+        let begun = std::iter::once(header("idle")).chain((0..5).map(|_| data(large())));
+        let endless = futures::stream::iter(begun.collect::<Vec<_>>()).chain(futures::stream::pending());
+        idle.put(endless).await.unwrap_err()
     });
-    let mut refused = None;
-    while refused.is_none() {
-        refused = client.put(futures::stream::iter([header("a"), commit(0)])).await.err();
-    }
-    let refused = refused.unwrap();
+    eventually("the idle write has begun", async || !gateway.files().is_empty()).await;
+    let refused = client
+        .put(futures::stream::iter([header("a"), commit(0)]))
+        .await
+        .unwrap_err();
     assert_eq!(
         (refused.code(), reason(&refused).as_str()),
         (Code::ResourceExhausted, "BUSY")
