@@ -113,6 +113,11 @@ impl Gateway {
         eventually("the gateway serves", async || self.is_serving().await).await;
     }
 
+    /// Why the service could not start.
+    pub(super) async fn failure(self) -> String {
+        self.served.await.unwrap().unwrap_err().to_string()
+    }
+
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         self.served.await.unwrap().unwrap();

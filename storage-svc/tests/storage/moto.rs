@@ -4,9 +4,14 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use service_kit::tls::TlsFiles;
 use storage_svc::StoreConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// The server. It ends with this value, or with the test's process: its standard input is then closed.
 pub(super) struct Moto {
@@ -46,6 +51,33 @@ impl Moto {
             .unwrap()
             .error_for_status()
             .unwrap();
+    }
+
+    /// Puts TLS in front of the server, with a certificate for 127.0.0.1, and returns the port. Ends with the runtime.
+    pub(super) async fn behind_tls(&self, files: &TlsFiles) -> u16 {
+        let chain = CertificateDer::pem_file_iter(&files.cert)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (front, back) = (listener.local_addr().unwrap().port(), self.port);
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut outside = acceptor.accept(connection).await?;
+                    let mut inside = TcpStream::connect(("127.0.0.1", back)).await?;
+                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+                });
+            }
+        });
+        front
     }
 
     /// The `federated-store.yaml` of a bucket.

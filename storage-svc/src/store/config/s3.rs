@@ -217,7 +217,10 @@ impl S3Config {
             region: filled(raw.region).or(endpoint_region),
             credentials: read_credentials(raw.aws_sdk_auth.unwrap_or_default(), raw.access_key, raw.secret_key)?,
             part_size,
-            sts_endpoint: filled(raw.sts_endpoint),
+            sts_endpoint: filled(raw.sts_endpoint).map(|endpoint| match endpoint.contains("://") {
+                true => endpoint,
+                false => format!("https://{endpoint}"),
+            }),
             http: raw.http_config.unwrap_or_default().read(),
         })
     }

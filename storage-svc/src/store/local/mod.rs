@@ -12,6 +12,9 @@
 //! - **Entity tags** are made of inode, modification time and size. The modification time is set by us, in
 //!   nanoseconds and never twice the same, because a freed inode number is soon used again.
 //!
+//! Attributes are stored as an extended attribute of the file, so they change with the content or not at all; where the
+//! file system has none, a write with attributes is refused.
+//!
 //! Empty folders are not objects: they are removed with their last object and do not show up in listings. Symbolic
 //! links are followed, so whoever may place links in the folder decides what it holds.
 
