@@ -337,7 +337,7 @@ impl AllInOne {
     /// Waits until query serves a release of this number or a later one, and returns its number.
     ///
     /// It waits for as long as there is none, so run it beside [`failure`](Self::failure) or within a time limit.
-    pub fn release(&self, number: u64) -> impl Future<Output = u64> + Send + 'static {
+    pub fn release(&self, number: u64) -> impl Future<Output = u64> + Send + use<> {
         let mut query = self.query();
         async move {
             loop {

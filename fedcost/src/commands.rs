@@ -1,0 +1,40 @@
+//! The subcommands.
+
+pub(crate) mod certs;
+pub(crate) mod demo_data;
+pub(crate) mod inspect;
+pub(crate) mod up;
+
+use service_kit::{config, process};
+
+use self::{certs::CertsError, demo_data::DemoDataError, inspect::InspectError, up::UpError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Up(#[from] UpError),
+    #[error(transparent)]
+    DemoData(#[from] DemoDataError),
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+}
+
+impl CommandError {
+    /// 64 for what the caller asked wrongly, 1 for what went wrong.
+    pub(crate) fn exit_code(&self) -> u8 {
+        let asked_wrongly = match self {
+            Self::Up(error) => error.is_usage(),
+            Self::DemoData(error) => error.is_usage(),
+            Self::Inspect(error) => error.is_usage(),
+            Self::Certs(error) => error.is_usage(),
+        };
+        if asked_wrongly {
+            config::EXIT_CODE
+        } else {
+            process::EXIT_CODE_FAILED
+        }
+    }
+}
