@@ -3,12 +3,24 @@ outlives whoever started it."""
 
 import logging
 import sys
+import threading
 
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+moto = DomainDispatcherApplication(create_backend_app)
+one_at_a_time = threading.Lock()
+
+
+def app(environ, start_response):
+    # moto looks at an object's tag and replaces the object in two steps. Without the lock another thread comes
+    # between them, and updates are lost that a real S3 would refuse.
+    with one_at_a_time:
+        return list(moto(environ, start_response))
+
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
+server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+print(server.server_port, flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.buffer.read()
-server.stop()
