@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cost_model::{Accumulate, Aggregation, AssetAggregation, ParameterError, Step, Window};
@@ -16,7 +17,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    answer::{self, Item, Row, Set, into_sets, window_message},
+    answer::{self, AllocationSets, AssetSets, Collect, Row, Set, window_message},
     plan::{Planner, Sets, TooManySteps},
     release::{Releases, Served},
 };
@@ -95,7 +96,7 @@ impl QueryService for QueryHandlers {
         let aggregation = aggregation.map_err(QueryError::from)?;
         let served = self.served()?;
         let plan = self.planner.allocations(&served, &sets, aggregation).map_err(QueryError::from)?;
-        let answer = run(plan, &sets, answer::allocations).await?;
+        let answer = run::<AllocationSets<'_>, _>(plan, &sets, answer::allocations).await?;
         Ok(Response::new(messages(answer, |set, window, allocations| {
             QueryAllocationsResponse {
                 set,
@@ -117,7 +118,7 @@ impl QueryService for QueryHandlers {
         let aggregation = aggregation.map_err(QueryError::from)?;
         let served = self.served()?;
         let plan = self.planner.assets(&served, &sets, aggregation).map_err(QueryError::from)?;
-        let answer = run(plan, &sets, answer::assets).await?;
+        let answer = run::<AssetSets<'_>, _>(plan, &sets, answer::assets).await?;
         Ok(Response::new(messages(answer, |set, window, assets| {
             QueryAssetsResponse { set, window, assets }
         })))
@@ -166,17 +167,19 @@ fn sets(window: Option<proto::Window>, step: proto::Step, accumulate: proto::Acc
 }
 
 /// Runs a plan and puts its rows into sets. Dropping the future ends the work.
-async fn run<T: Item>(
+async fn run<'a, C: Collect<'a, T>, T>(
     plan: DataFrame,
-    sets: &Sets,
-    read: fn(&arrow::array::RecordBatch) -> Result<Vec<Row<T>>, DataFusionError>,
+    sets: &'a Sets,
+    read: fn(&RecordBatch) -> Result<Vec<Row<T>>, DataFusionError>,
 ) -> Result<Vec<Set<T>>, QueryError> {
     let mut batches = plan.execute_stream().await?;
-    let mut rows = Vec::new();
+    let mut answer = C::new(sets);
     while let Some(batch) = batches.next().await {
-        rows.extend(read(&batch?)?);
+        for row in read(&batch?)? {
+            answer.push(row);
+        }
     }
-    Ok(into_sets(sets, rows))
+    Ok(answer.finish())
 }
 
 /// The messages of an answer. Each set has at least one, so that empty sets are seen.

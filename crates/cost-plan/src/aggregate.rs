@@ -76,26 +76,31 @@ pub fn assets(input: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
     // A node has its GPUs for as long as it runs.
     plan.add_mean("gpu_count", minutes());
     for name in ["discount", "preemptible"] {
-        plan.add_mean(name, col("total_cost") - col("adjustment"));
+        plan.add_mean(name, unadjusted());
     }
     for name in assets::CPU_BREAKDOWN {
-        plan.add_known_mean(name, col("cpu_core_hours"));
+        plan.add_known_mean(name, col("cpu_cost"));
     }
     for name in assets::RAM_BREAKDOWN {
-        plan.add_known_mean(name, col("ram_byte_hours"));
+        plan.add_known_mean(name, col("ram_cost"));
     }
     let [overhead_cpu, overhead_ram, overhead_cost] = assets::OVERHEAD;
     plan.add_known_mean(overhead_cpu, col("cpu_cost"));
     plan.add_known_mean(overhead_ram, col("ram_cost"));
     plan.add(overhead_cost, only_value);
     for name in assets::DISK_BREAKDOWN {
-        plan.add_known_mean(name, col("byte_hours"));
+        plan.add_known_mean(name, unadjusted());
     }
-    plan.add_mean("local", col("byte_hours"));
+    plan.add_mean("local", unadjusted());
     plan.add("byte_hours_used", sum);
     plan.add("byte_usage_max", only_value);
     plan.add("private", min);
     plan.finish(input)
+}
+
+/// An asset's cost before reconciliation with the bill.
+fn unadjusted() -> Expr {
+    col("total_cost") - col("adjustment")
 }
 
 /// Minutes between `start` and `end`, the weight of averages over time.

@@ -11,7 +11,7 @@ use prost_types::Timestamp;
 pub(crate) use allocation::allocations;
 pub(crate) use asset::assets;
 
-use crate::plan::Sets;
+use crate::{allocate::Accumulator, plan::Sets};
 
 /// A set of an answer.
 #[derive(Debug)]
@@ -20,76 +20,86 @@ pub(crate) struct Set<T> {
     pub(crate) items: Vec<T>,
 }
 
-/// An item of a set, as it was read from a row.
+/// An item as it was read from a row.
 pub(crate) struct Row<T> {
-    /// The set's number.
+    /// Number of its step, for allocations, or of its set, for assets.
     set: usize,
-    /// The window of the files that it comes from.
+    /// The hull of the windows of the files that it comes from.
     window: Option<Window>,
     item: T,
 }
 
-/// Items that are told in which window they are.
-pub(crate) trait Item {
-    fn name(&self) -> &str;
-    fn set_window(&mut self, window: proto::Window);
+/// Collects the rows of a result into sets.
+pub(crate) trait Collect<'a, T> {
+    /// For an answer in these sets.
+    fn new(sets: &'a Sets) -> Self;
+
+    /// Takes a row. Rows come in the order that the plan gives.
+    fn push(&mut self, row: Row<T>);
+
+    /// The sets, with items in order of their names, each told its set's window.
+    fn finish(self) -> Vec<Set<T>>;
 }
 
-impl Item for Allocation {
-    fn name(&self) -> &str {
-        &self.name
+/// Collects allocations, which the plan adds up per step.
+pub(crate) struct AllocationSets<'a>(Accumulator<'a>);
+
+impl<'a> Collect<'a, Allocation> for AllocationSets<'a> {
+    fn new(sets: &'a Sets) -> Self {
+        Self(Accumulator::new(sets))
     }
 
-    fn set_window(&mut self, window: proto::Window) {
-        self.window = Some(window);
-    }
-}
-
-impl Item for Asset {
-    fn name(&self) -> &str {
-        &self.name
+    fn push(&mut self, row: Row<Allocation>) {
+        self.0.add(row.set, row.item);
     }
 
-    fn set_window(&mut self, window: proto::Window) {
-        self.window = Some(window);
-    }
-}
-
-/// Puts items into their sets, in order of their names.
-///
-/// A set that sums up several steps covers those that hold anything (the reference leaves out empty ones), a set of
-/// one step that step, and each item has its set's window.
-pub(crate) fn into_sets<T: Item>(sets: &Sets, rows: Vec<Row<T>>) -> Vec<Set<T>> {
-    let mut answer: Vec<Set<T>> = sets
-        .windows()
-        .iter()
-        .map(|window| Set {
-            window: *window,
-            items: Vec::new(),
-        })
-        .collect();
-    let mut covered: Vec<Option<Window>> = vec![None; answer.len()];
-    for row in rows {
-        let Some(set) = answer.get_mut(row.set) else {
-            continue;
+    fn finish(self) -> Vec<Set<Allocation>> {
+        let finish = |(window, mut items): (Window, Vec<Allocation>)| {
+            for item in &mut items {
+                item.window = Some(window_message(window));
+            }
+            Set { window, items }
         };
-        set.items.push(row.item);
-        if let Some(window) = row.window {
-            let hull = covered[row.set].map_or(window, |covered| covered.hull(window));
-            covered[row.set] = Some(hull);
-        }
+        self.0.finish().map(finish).collect()
     }
-    for (set, covered) in answer.iter_mut().zip(covered) {
-        if sets.accumulated() {
-            set.window = covered.unwrap_or(set.window);
-        }
-        set.items.sort_by(|a, b| a.name().cmp(b.name()));
-        let window = window_message(set.window);
-        for item in &mut set.items {
-            item.set_window(window);
-        }
+}
+
+/// Collects assets, which the plan adds up per set.
+pub(crate) struct AssetSets<'a> {
+    sets: &'a Sets,
+    /// The items of each set, and the hull of their windows.
+    answer: Vec<(Option<Window>, Vec<Asset>)>,
+}
+
+impl<'a> Collect<'a, Asset> for AssetSets<'a> {
+    fn new(sets: &'a Sets) -> Self {
+        let answer = sets.windows().iter().map(|_| (None, Vec::new())).collect();
+        Self { sets, answer }
     }
-    answer
+
+    fn push(&mut self, row: Row<Asset>) {
+        let Some((covered, items)) = self.answer.get_mut(row.set) else {
+            return;
+        };
+        *covered = covered.map_or(row.window, |covered| Some(row.window.map_or(covered, |more| covered.hull(more))));
+        items.push(row.item);
+    }
+
+    fn finish(self) -> Vec<Set<Asset>> {
+        let accumulated = self.sets.accumulated();
+        let answer = self.answer.into_iter().zip(self.sets.windows());
+        answer
+            .map(|((covered, mut items), window)| {
+                // As for allocations: an accumulated set covers the steps that held anything.
+                let window = covered.filter(|_| accumulated).unwrap_or(*window);
+                items.sort_by(|a, b| a.name.cmp(&b.name));
+                for item in &mut items {
+                    item.window = Some(window_message(window));
+                }
+                Set { window, items }
+            })
+            .collect()
+    }
 }
 
 pub(crate) fn window_message(window: Window) -> proto::Window {

@@ -17,7 +17,7 @@ use cost_model::{
 };
 use datafusion::{
     common::Result,
-    logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
+    logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit},
 };
 
 /// The name of what a row is added to.
@@ -26,6 +26,10 @@ pub(super) fn name_of<K: Named>(grouping: Grouping<K>, aliases: &Arc<LabelAliase
     let mut columns: Vec<&'static str> = grouping.name_keys().iter().flat_map(K::columns).copied().collect();
     columns.sort_unstable();
     columns.dedup();
+    if columns.is_empty() {
+        // One in all has no name, and no function can be called without arguments.
+        return lit("");
+    }
     let arguments = columns.iter().copied().map(col).collect();
     ScalarUDF::new_from_impl(NameOf {
         name: format!("name_of[{}]", grouping.to_items().join(",")),

@@ -38,16 +38,16 @@ pub const NODE_SUMS: [&str; 6] = [
     "ram_cost",
 ];
 
-/// How a node's CPU was used, as fractions. Weighted by `cpu_core_hours`; null when not known.
+/// How a node's CPU was used, as fractions. Weighted by `cpu_cost`; null when not known.
 pub const CPU_BREAKDOWN: [&str; 4] = ["cpu_idle", "cpu_other", "cpu_system", "cpu_user"];
-/// How a node's memory was used, as fractions. Weighted by `ram_byte_hours`; null when not known.
+/// How a node's memory was used, as fractions. Weighted by `ram_cost`; null when not known.
 pub const RAM_BREAKDOWN: [&str; 4] = ["ram_idle", "ram_other", "ram_system", "ram_user"];
 /// What a node itself needs, as fractions of its CPU, memory and cost. Null when not known.
 pub const OVERHEAD: [&str; 3] = ["overhead_cpu", "overhead_ram", "overhead_cost"];
 
 /// Figures of disks that add up; zero for other kinds.
 pub const DISK_SUMS: [&str; 1] = ["byte_hours"];
-/// How a disk was used, as fractions. Weighted by `byte_hours`; null when not known.
+/// How a disk was used, as fractions. Weighted by cost; null when not known.
 pub const DISK_BREAKDOWN: [&str; 4] = ["disk_idle", "disk_other", "disk_system", "disk_user"];
 
 /// Words of one kind of asset that an aggregate has only if all its members agree on them.
