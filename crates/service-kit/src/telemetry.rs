@@ -7,13 +7,18 @@ use tracing_subscriber::{
     EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt, util::TryInitError,
 };
 
+/// Directives that hold unless others are given for the same targets. The libraries of the lake tell each step of each
+/// table at `info`, and call a table that is not there yet an error; what matters of it comes back to us as results.
+const QUIET_LIBRARIES: &str = "buoyant_kernel=off,deltalake_core=warn";
+
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// For people or for machines.
     pub format: LogFormat,
-    /// A level such as `info`, or directives such as `warn,storage_svc=debug`. The variable `RUST_LOG` wins over it.
+    /// A level such as `info`, or directives such as `warn,storage_svc=debug`. Libraries that tell too much are quiet
+    /// unless they are named. The variable `RUST_LOG` wins over all of it.
     pub level: String,
 }
 
@@ -70,12 +75,13 @@ where
 }
 
 fn filter(config: &LogConfig, environment: Option<String>) -> Result<EnvFilter, TelemetryError> {
-    let (origin, directives) = match environment {
-        Some(directives) if !directives.trim().is_empty() => ("RUST_LOG", directives),
-        _ => ("log.level", config.level.clone()),
+    let (origin, directives, quiet) = match environment {
+        Some(directives) if !directives.trim().is_empty() => ("RUST_LOG", directives, ""),
+        _ => ("log.level", config.level.clone(), QUIET_LIBRARIES),
     };
     EnvFilter::builder()
-        .parse(&directives)
+        // Of two directives for one target the last one counts.
+        .parse(format!("{quiet},{directives}"))
         .map_err(|source| TelemetryError::Filter {
             origin,
             directives,
@@ -110,9 +116,25 @@ mod tests {
     #[test]
     fn environment_wins_unless_empty() {
         let config = LogConfig::default();
-        assert_eq!(filter(&config, None).unwrap().to_string(), "info");
-        assert_eq!(filter(&config, Some(" ".to_owned())).unwrap().to_string(), "info");
-        assert_eq!(filter(&config, Some("debug".to_owned())).unwrap().to_string(), "debug");
+        let shown = |environment: Option<&str>| {
+            let filter = filter(&config, environment.map(str::to_owned)).unwrap();
+            filter.to_string()
+        };
+        assert_eq!(shown(None), "deltalake_core=warn,buoyant_kernel=off,info");
+        assert_eq!(shown(Some(" ")), shown(None));
+        assert_eq!(shown(Some("debug")), "debug");
+    }
+
+    #[test]
+    fn a_quiet_library_speaks_when_it_is_named() {
+        let config = LogConfig {
+            level: "warn,buoyant_kernel=debug".to_owned(),
+            ..LogConfig::default()
+        };
+        assert_eq!(
+            filter(&config, None).unwrap().to_string(),
+            "deltalake_core=warn,buoyant_kernel=debug,warn"
+        );
     }
 
     #[test]

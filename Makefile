@@ -1,0 +1,23 @@
+# The few commands that a person needs. `make` alone lists them.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
+	@echo "building fedcost; the first build takes some minutes, and cargo shows how far it is"
+	$(CARGO) run --release --package fedcost -- up --demo
+
+test: ## Run all tests; they install what they need under target/
+	$(CARGO) test --workspace
+
+lint: ## Check the format, and deny the warnings of clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+bench: ## Run all benchmarks
+	$(CARGO) bench --workspace --benches
