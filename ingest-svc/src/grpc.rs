@@ -36,14 +36,14 @@ pub(crate) struct IngestHandlers {
 #[async_trait]
 impl IngestService for IngestHandlers {
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<RefreshResponse>, Status> {
-        let started = self.requests.refresh();
+        let asked = self.requests.refresh();
         let status = if request.into_inner().wait {
-            self.requests.finished(started).await
+            self.requests.finished(asked).await
         } else {
             self.requests.status()
         };
         Ok(Response::new(RefreshResponse {
-            started,
+            started: asked.started,
             status: Some(to_proto(&status)),
         }))
     }

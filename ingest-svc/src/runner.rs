@@ -18,6 +18,15 @@ use crate::{
 /// Between a failed cycle and the next attempt, at first and at most.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// What came of asking for a cycle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// False when a cycle was running or asked for already.
+    pub(crate) started: bool,
+    /// The cycle that answers the request.
+    cycle: u64,
+}
+
 /// By this, whoever may asks for cycles.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
@@ -26,18 +35,21 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Asks for a cycle, and returns whether that starts one: a running cycle is joined.
-    pub(crate) fn refresh(&self) -> bool {
-        let idle = self.status.now().state == State::Idle;
-        // The queue holds one: when it is full, a cycle is asked for already.
-        idle && self.sender.try_send(()).is_ok()
+    /// Asks for a cycle, unless one is running.
+    pub(crate) fn refresh(&self) -> Asked {
+        let status = self.status.now();
+        let idle = status.state == State::Idle;
+        Asked {
+            // The queue holds one: when it is full, a cycle was asked for already.
+            started: idle && self.sender.try_send(()).is_ok(),
+            cycle: if idle { status.cycle + 1 } else { status.cycle },
+        }
     }
 
-    /// Waits for the cycle that runs, or that was asked for last, to end.
-    pub(crate) async fn finished(&self, started: bool) -> Status {
+    /// Waits for the cycle that answers a request to end.
+    pub(crate) async fn finished(&self, asked: Asked) -> Status {
         let mut watch = self.status.watch();
-        let before = watch.borrow().cycle;
-        let ended = |status: &Status| status.state == State::Idle && (!started || status.cycle > before);
+        let ended = |status: &Status| status.state == State::Idle && status.cycle >= asked.cycle;
         match watch.wait_for(ended).await {
             Ok(status) => status.clone(),
             Err(_) => self.status.now(),

@@ -1,1 +1,1 @@
-//! fedcost-tests
+//! Tests across the services live in `tests/`; this library is empty.

@@ -16,7 +16,7 @@ use cost_model::{
     naming::Labels,
 };
 use datafusion::{
-    common::Result,
+    common::{Result, ScalarValue},
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn name_of<K: Named>(grouping: Grouping<K>, aliases: &Arc<LabelAliase
     columns.dedup();
     if columns.is_empty() {
         // One in all has no name, and no function can be called without arguments.
-        return lit("");
+        return lit(ScalarValue::Utf8View(Some(String::new())));
     }
     let arguments = columns.iter().copied().map(col).collect();
     ScalarUDF::new_from_impl(NameOf {
