@@ -90,10 +90,13 @@ finish() {
 trap finish EXIT
 trap 'exit 0' INT TERM
 
+# With a process group each, so that Ctrl-C reaches only this script: a second signal would cut their draining short.
+set -m
 for service in "${services[@]}"; do
     "$bin/$service" --config "$data/config/$service.yaml" >&2 &
     pids+=($!)
 done
+set +m
 
 # Needs no HTTP client: asks /readyz by hand.
 gateway=127.0.0.1/${GATEWAY_PORT:-9090}
