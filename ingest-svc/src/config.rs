@@ -51,8 +51,8 @@ pub const DEFAULT_RETENTION_HOURS: u32 = 49;
 /// MiB of memory for decoding and writing, unless told otherwise.
 pub const DEFAULT_MEMORY_MIB: u64 = 768;
 
-/// Below this, the bucket would be listed without a pause.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+/// Between two cycles at least: below this, the bucket would be listed without a pause.
+pub const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// Less than this holds no file at all.
 const LEAST_MEMORY_MIB: u64 = 64;
 
@@ -92,7 +92,11 @@ impl RawConfig {
             allowed,
         };
         if self.refresh < SHORTEST_REFRESH {
-            return Err(invalid("refresh", format!("{:?}", self.refresh), format!("{SHORTEST_REFRESH:?} or more")));
+            return Err(invalid(
+                "refresh",
+                format!("{:?}", self.refresh),
+                format!("{SHORTEST_REFRESH:?} or more"),
+            ));
         }
         if self.memory_mib < LEAST_MEMORY_MIB {
             return Err(invalid(

@@ -268,8 +268,13 @@ impl Ingest {
             .lake
             .publish_release(released.release.as_ref(), versions, Utc::now())
             .await?;
-        info!(release = release.release.number, rows = release.release.rows, "published");
-        self.status.update(|status| status.release = Some(release.release.clone()));
+        info!(
+            release = release.release.number,
+            rows = release.release.rows,
+            "published"
+        );
+        self.status
+            .update(|status| status.release = Some(release.release.clone()));
         self.released = Some(Released {
             release: Some(release),
             tables: committed,
@@ -380,10 +385,7 @@ impl Ingest {
         })
     }
 
-    async fn read(
-        &self,
-        file: FoundFile,
-    ) -> Result<(FoundFile, Result<RecordBatch, DecodeFileError>), CycleError> {
+    async fn read(&self, file: FoundFile) -> Result<(FoundFile, Result<RecordBatch, DecodeFileError>), CycleError> {
         let read = async { self.bucket.get(&file.path).await?.bytes().await };
         let bytes: Bytes = read.await.map_err(|source| CycleError::Read {
             path: file.path.clone(),

@@ -56,10 +56,7 @@ impl IngestService for IngestHandlers {
 
     type WatchStatusStream = BoxStream<'static, Result<WatchStatusResponse, Status>>;
 
-    async fn watch_status(
-        &self,
-        _: Request<WatchStatusRequest>,
-    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+    async fn watch_status(&self, _: Request<WatchStatusRequest>) -> Result<Response<Self::WatchStatusStream>, Status> {
         let shutdown = self.shutdown.clone();
         // A watch channel keeps the newest value only, so a slow reader skips what it missed.
         let statuses = WatchStream::new(self.requests.watch()).then(async |status| {

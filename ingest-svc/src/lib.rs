@@ -48,11 +48,7 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the TLS files or the storage gateway's address cannot be used, or the server fails. A storage gateway that
 /// does not answer is no error: it is asked again.
-pub async fn serve(
-    config: Config,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> Result<(), IngestSvcError> {
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), IngestSvcError> {
     serve_with_metrics(config, ServerMetrics::default(), listener, shutdown).await
 }
 

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use cost_model::{Accumulate, Aggregation, AssetAggregation, ParameterError, Step, Window};
 use datafusion::{error::DataFusionError, prelude::DataFrame};
 use fedcost_proto::query::v1::{
-    self as proto, GetReleaseRequest, GetReleaseResponse, QueryAllocationsRequest,
-    QueryAllocationsResponse, QueryAssetsRequest, QueryAssetsResponse, query_service_server::QueryService,
+    self as proto, GetReleaseRequest, GetReleaseResponse, QueryAllocationsRequest, QueryAllocationsResponse,
+    QueryAssetsRequest, QueryAssetsResponse, query_service_server::QueryService,
 };
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use prost_types::Timestamp;
@@ -95,7 +95,10 @@ impl QueryService for QueryHandlers {
         let aggregation = Aggregation::from_items(request.aggregate.iter().map(String::as_str));
         let aggregation = aggregation.map_err(QueryError::from)?;
         let served = self.served()?;
-        let plan = self.planner.allocations(&served, &sets, aggregation).map_err(QueryError::from)?;
+        let plan = self
+            .planner
+            .allocations(&served, &sets, aggregation)
+            .map_err(QueryError::from)?;
         let answer = run::<AllocationSets<'_>, _>(plan, &sets, answer::allocations).await?;
         Ok(Response::new(messages(answer, |set, window, allocations| {
             QueryAllocationsResponse {
@@ -117,7 +120,10 @@ impl QueryService for QueryHandlers {
         let aggregation = AssetAggregation::from_items(request.aggregate.iter().map(String::as_str));
         let aggregation = aggregation.map_err(QueryError::from)?;
         let served = self.served()?;
-        let plan = self.planner.assets(&served, &sets, aggregation).map_err(QueryError::from)?;
+        let plan = self
+            .planner
+            .assets(&served, &sets, aggregation)
+            .map_err(QueryError::from)?;
         let answer = run::<AssetSets<'_>, _>(plan, &sets, answer::assets).await?;
         Ok(Response::new(messages(answer, |set, window, assets| {
             QueryAssetsResponse { set, window, assets }

@@ -14,7 +14,11 @@ pub fn round_to_six_decimals(value: f64) -> Option<f64> {
 fn round(value: f64, units: f64) -> Option<f64> {
     let scaled = value * units;
     // From here on an f64 has no halves left to round away, and scaling would only lose digits.
-    let rounded = if scaled.abs() < 2_f64.powi(52) { scaled.round() / units } else { value };
+    let rounded = if scaled.abs() < 2_f64.powi(52) {
+        scaled.round() / units
+    } else {
+        value
+    };
     // No sign on a zero: readers would show it.
     rounded.is_finite().then_some(rounded + 0.0)
 }

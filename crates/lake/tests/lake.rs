@@ -1,5 +1,7 @@
 //! Tables and releases against an object store in memory.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not marked as tests")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use fedcost_proto::storage::v1::{self as proto, GetHeader, GetRequest, GetResponse, byte_range, get_response::Part};
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, Result, path::Path};
+use service_kit::client::is_connection_failure;
 use tonic::Streaming;
 
 use crate::{
     GatewayStore, conditions,
     error::{from_status, malformed},
     read_attributes, read_meta,
-    retry::is_away,
 };
 
 /// How often one download may break off.
@@ -110,7 +110,7 @@ impl Download {
                 }
                 Ok(Some(_)) => return Err(malformed("something else than content")),
                 Ok(None) => return Err(malformed("less content than it had announced")),
-                Err(status) if is_away(&status) && self.resumptions > 0 && self.etag.is_some() => {
+                Err(status) if is_connection_failure(&status) && self.resumptions > 0 && self.etag.is_some() => {
                     tracing::debug!(%status, path = self.request.path, "resuming a download");
                     self.resume().await?;
                 }

@@ -21,13 +21,11 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, TagSet,
     path::Path,
 };
+use service_kit::MAX_MESSAGE_BYTES;
 use tonic::{Status, Streaming, transport::Channel};
 
 pub use self::retry::Retries;
 use self::{error::from_status, upload::GatewayUpload};
-
-/// Largest message taken, in bytes. A page of a listing with the longest of paths stays below.
-const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Deletions under way at once in one stream of them.
 const PARALLEL_DELETES: usize = 10;

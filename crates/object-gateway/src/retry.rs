@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use service_kit::client::is_connection_failure;
 use tonic::{Code, Status};
 
 use crate::{Answer, error::reason_of, wire::reason};
@@ -32,7 +33,7 @@ impl Default for Retries {
 impl Retries {
     /// Repeats a call that may take place twice.
     pub(crate) async fn repeat<T, F: Future<Output = Answer<T>>>(&self, call: impl FnMut() -> F) -> Answer<T> {
-        self.repeat_when(call, |status| is_away(status) || is_unbegun(status))
+        self.repeat_when(call, |status| is_connection_failure(status) || is_unbegun(status))
             .await
     }
 
@@ -58,11 +59,6 @@ impl Retries {
             })
             .await
     }
-}
-
-/// Whether the gateway, or the store behind it, cannot be reached for now.
-pub(crate) fn is_away(status: &Status) -> bool {
-    status.code() == Code::Unavailable
 }
 
 fn is_unbegun(status: &Status) -> bool {

@@ -15,7 +15,7 @@ use std::{
 use fedcost::{AllInOne, Options, ServiceError, StartError};
 use fedcost_proto::ingest::v1::{WatchStatusRequest, ingest_service_client::IngestServiceClient};
 use ingest_svc::{
-    config::{DEFAULT_RETENTION_DAYS, DEFAULT_RETENTION_HOURS},
+    config::{DEFAULT_RETENTION_DAYS, DEFAULT_RETENTION_HOURS, SHORTEST_REFRESH},
     cycle::Retention,
 };
 use service_kit::{
@@ -49,9 +49,6 @@ Ctrl-C stops; what was ingested is kept in the bucket, under derived/.";
 
 /// Between two attempts to watch ingest.
 const WATCH_RETRY: Duration = Duration::from_millis(200);
-
-/// Below this the bucket would be listed without a pause.
-const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 
 /// Run all services in one process
 ///

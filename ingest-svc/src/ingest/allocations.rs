@@ -141,7 +141,8 @@ impl Columns {
         for (column, symbol) in self.properties.iter_mut().zip(properties(&record.properties)) {
             column.push(index(symbol));
         }
-        self.services.extend(record.properties.services.iter().map(|service| index(*service)));
+        self.services
+            .extend(record.properties.services.iter().map(|service| index(*service)));
         self.service_lengths.end_row(self.services.len());
         let maps = [
             &record.properties.labels,
@@ -245,7 +246,11 @@ impl Volumes {
 
 impl LoadBalancers {
     fn push(&mut self, balancer: &bingen::LbRecord) {
-        for (column, symbol) in self.strings.iter_mut().zip([balancer.key, balancer.service, balancer.ip]) {
+        for (column, symbol) in self
+            .strings
+            .iter_mut()
+            .zip([balancer.key, balancer.service, balancer.ip])
+        {
             column.push(index(symbol));
         }
         self.cost.push(balancer.cost);

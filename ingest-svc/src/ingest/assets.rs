@@ -10,9 +10,7 @@ use bingen::{AssetDetails, AssetKind, AssetRecord, AssetSetDecoder, Breakdown, S
 use lake::{TableName, schema::assets};
 
 use super::{
-    columns::{
-        MapColumn, Strings, batch, index, micros, numbers, optional_numbers, same_string, same_time, times,
-    },
+    columns::{MapColumn, Strings, batch, index, micros, numbers, optional_numbers, same_string, same_time, times},
     decode::{DecodeFileError, FileWindow},
 };
 
@@ -47,22 +45,6 @@ pub(super) fn decode(bytes: &[u8], cluster: &str, window: FileWindow) -> Result<
     let finished = decoder.finish()?;
     let strings = Strings::new(&finished.strings);
     Ok(columns.finish(&strings, cluster, window)?)
-}
-
-/// The cost with discount, adjustment and credit (OpenCost's `TotalCost` of each kind).
-fn total_cost(record: &AssetRecord) -> f64 {
-    match &record.details {
-        AssetDetails::Node(node) => {
-            (node.cpu_cost + node.ram_cost) * (1.0 - node.discount) + node.gpu_cost + record.adjustment
-        }
-        AssetDetails::Cloud { credit } => record.cost + record.adjustment + credit,
-        AssetDetails::Any
-        | AssetDetails::ClusterManagement
-        | AssetDetails::Disk(_)
-        | AssetDetails::LoadBalancer(_)
-        | AssetDetails::Network
-        | AssetDetails::SharedAsset => record.cost + record.adjustment,
-    }
 }
 
 fn kind_name(kind: AssetKind) -> &'static str {
@@ -160,7 +142,7 @@ impl Columns {
         push_all(
             &mut self.numbers,
             [
-                total_cost(record),
+                record.total_cost(),
                 record.adjustment,
                 credit,
                 of_node.cpu_core_hours,

@@ -62,7 +62,12 @@ impl Lengths {
         let DataType::List(item) = field.data_type() else {
             return Err(wrong_type(field, "a list"));
         };
-        Ok(Arc::new(ListArray::try_new(Arc::clone(item), self.offsets(), items, None)?))
+        Ok(Arc::new(ListArray::try_new(
+            Arc::clone(item),
+            self.offsets(),
+            items,
+            None,
+        )?))
     }
 }
 
@@ -160,10 +165,7 @@ pub(super) fn micros(time: Timestamp, otherwise: DateTime<Utc>) -> i64 {
 }
 
 /// Puts columns into the schema's order. Each must be there once.
-pub(super) fn batch(
-    schema: SchemaRef,
-    mut columns: Vec<(&'static str, ArrayRef)>,
-) -> Result<RecordBatch, ArrowError> {
+pub(super) fn batch(schema: SchemaRef, mut columns: Vec<(&'static str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
     let ordered = schema
         .fields()
         .iter()

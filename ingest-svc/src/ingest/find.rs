@@ -89,12 +89,7 @@ pub(crate) async fn find(bucket: &Arc<dyn ObjectStore>) -> Result<Vec<FoundFile>
 fn one_per_window(found: Vec<FoundFile>) -> Vec<FoundFile> {
     let mut newest: BTreeMap<_, FoundFile> = BTreeMap::new();
     for file in found {
-        let key = (
-            file.cluster.clone(),
-            file.pipeline,
-            file.resolution,
-            file.window.start,
-        );
+        let key = (file.cluster.clone(), file.pipeline, file.resolution, file.window.start);
         match newest.get(&key) {
             Some(other) if other.last_modified >= file.last_modified => {
                 tracing::warn!(path = %file.path, instead = %other.path, "passed over a second file for one window");

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
-    },
+    array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray},
     datatypes::{Int64Type, TimestampMicrosecondType},
     error::ArrowError,
 };
@@ -62,9 +60,7 @@ impl SourceFile {
 
     /// Whether the bucket still holds the version that was read.
     pub(crate) fn is_current(&self, found: &FoundFile) -> bool {
-        self.etag == found.etag
-            && self.size == found.size
-            && self.last_modified == found.last_modified.trunc_subsecs(6)
+        self.etag == found.etag && self.size == found.size && self.last_modified == found.last_modified.trunc_subsecs(6)
     }
 
     /// The partition that its rows are in.
@@ -126,7 +122,9 @@ fn from_row(resolution: Resolution, batch: &RecordBatch, row: usize) -> Option<S
         u64::try_from(column.value(row)).ok()
     };
     let time = |name: &str| {
-        let column = batch.column_by_name(name)?.as_primitive_opt::<TimestampMicrosecondType>()?;
+        let column = batch
+            .column_by_name(name)?
+            .as_primitive_opt::<TimestampMicrosecondType>()?;
         DateTime::from_timestamp_micros(column.value(row))
     };
     Some(SourceFile {

@@ -93,12 +93,7 @@ fn add_load_balancer(sum: &mut LoadBalancerAllocation, later: LoadBalancerAlloca
 }
 
 /// Merges two lists that are in order of their keys, adding up entries of one key.
-fn merge<T>(
-    earlier: Vec<T>,
-    later: Vec<T>,
-    compare: impl Fn(&T, &T) -> Ordering,
-    add: impl Fn(&mut T, T),
-) -> Vec<T> {
+fn merge<T>(earlier: Vec<T>, later: Vec<T>, compare: impl Fn(&T, &T) -> Ordering, add: impl Fn(&mut T, T)) -> Vec<T> {
     let mut merged: Vec<T> = Vec::with_capacity(earlier.len().max(later.len()));
     let mut later = later.into_iter().peekable();
     for entry in earlier {

@@ -53,7 +53,11 @@ impl<'a> Accumulator<'a> {
         let windows = self.sets.windows();
         let accumulated = self.sets.accumulated();
         self.answer.into_iter().zip(windows).map(move |(set, window)| {
-            let window = if accumulated { set.covered.unwrap_or(*window) } else { *window };
+            let window = if accumulated {
+                set.covered.unwrap_or(*window)
+            } else {
+                *window
+            };
             (window, set.allocations.into_values().collect())
         })
     }

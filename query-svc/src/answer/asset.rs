@@ -2,9 +2,7 @@
 
 use arrow::array::RecordBatch;
 use datafusion::error::Result;
-use fedcost_proto::query::v1::{
-    Asset, AssetProperties, AssetType, Breakdown, Disk, LoadBalancer, Node, NodeOverhead,
-};
+use fedcost_proto::query::v1::{Asset, AssetProperties, AssetType, Breakdown, Disk, LoadBalancer, Node, NodeOverhead};
 use lake::schema::assets as schema;
 
 use super::{Row, columns::Columns, timestamp};

@@ -63,7 +63,9 @@ impl<'a> Columns<'a> {
 
     pub(super) fn count(&self, name: &str, row: usize) -> Result<i64> {
         let counts = self.column(name)?.as_primitive_opt::<Int64Type>();
-        Ok(counts.ok_or_else(|| unexpected(name, "not of whole numbers"))?.value(row))
+        Ok(counts
+            .ok_or_else(|| unexpected(name, "not of whole numbers"))?
+            .value(row))
     }
 
     pub(super) fn flag(&self, name: &str, row: usize) -> Result<bool> {

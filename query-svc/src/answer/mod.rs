@@ -81,7 +81,9 @@ impl<'a> Collect<'a, Asset> for AssetSets<'a> {
         let Some((covered, items)) = self.answer.get_mut(row.set) else {
             return;
         };
-        *covered = covered.map_or(row.window, |covered| Some(row.window.map_or(covered, |more| covered.hull(more))));
+        *covered = covered.map_or(row.window, |covered| {
+            Some(row.window.map_or(covered, |more| covered.hull(more)))
+        });
         items.push(row.item);
     }
 

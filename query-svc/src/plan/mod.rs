@@ -44,7 +44,9 @@ pub(crate) struct Sets {
 
 /// More sets than an answer may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the window holds {found} steps of {step}, allowed are {MOST_STEPS}: ask for a shorter window or a longer step")]
+#[error(
+    "the window holds {found} steps of {step}, allowed are {MOST_STEPS}: ask for a shorter window or a longer step"
+)]
 pub(crate) struct TooManySteps {
     found: u64,
     step: Step,

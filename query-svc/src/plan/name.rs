@@ -17,7 +17,9 @@ use cost_model::{
 };
 use datafusion::{
     common::{Result, ScalarValue},
-    logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit},
+    logical_expr::{
+        ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit,
+    },
 };
 
 /// The name of what a row is added to.

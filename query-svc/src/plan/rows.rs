@@ -51,7 +51,10 @@ impl ScalarUDFImpl for SetOf {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let values = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(times) = values.first().and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>()) else {
+        let Some(times) = values
+            .first()
+            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>())
+        else {
             return exec_err!("set_of takes a timestamp in microseconds");
         };
         let set = |time: i64| self.starts.partition_point(|start| *start <= time).saturating_sub(1) as i64;

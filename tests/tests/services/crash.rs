@@ -1,11 +1,6 @@
 //! Killed at any moment of an ingest, and started again.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::Instant,
-};
+use std::{fs, path::Path, process::Command, time::Instant};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 

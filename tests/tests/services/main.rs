@@ -1,5 +1,11 @@
 //! The real services, asked as users ask them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are not marked as tests"
+)]
+
 mod bucket;
 mod crash;
 mod golden;

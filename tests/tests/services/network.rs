@@ -60,7 +60,10 @@ async fn only_our_certificates_are_let_in() {
         let without = health(&client(&ours, None), address).await;
         assert!(without.is_err(), "{name} without a certificate: {without:?}");
         let foreign = health(&client(&ours, Some(&others)), address).await;
-        assert!(foreign.is_err(), "{name} with another authority's certificate: {foreign:?}");
+        assert!(
+            foreign.is_err(),
+            "{name} with another authority's certificate: {foreign:?}"
+        );
         let plain = reqwest::get(format!("http://{address}/")).await;
         assert!(plain.is_err(), "{name} in plain text: {plain:?}");
     }

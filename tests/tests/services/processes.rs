@@ -5,32 +5,21 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use crate::{bucket::copy_of_golden, golden};
 
-const PACKAGES: [&str; 5] = ["fedcost", "storage-svc", "ingest-svc", "query-svc", "gateway-svc"];
-
-/// The path of one of our binaries, as built from the sources that are tested.
+/// The path of one of our binaries. `cargo test --workspace` builds them all, as each is of a package with tests.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        // Cargo builds a package's binaries only for that package's own tests.
-        let mut build = Command::new(env!("CARGO"));
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--bins"]);
-        for package in PACKAGES {
-            build.args(["--package", package]);
-        }
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the binaries cannot be built");
-        let test = std::env::current_exe().unwrap();
-        test.parent().and_then(Path::parent).unwrap().to_owned()
-    });
-    folder.join(name)
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(
+        binary.exists(),
+        "{} is not built; run `cargo test --workspace`, or `cargo build --bins` first",
+        binary.display()
+    );
+    binary
 }
 
 /// A process that is ended when it is dropped.
@@ -64,7 +53,9 @@ impl Process {
             lines.find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
         });
         let line = tokio::time::timeout(Duration::from_secs(120), line).await;
-        line.expect("not ready in time").unwrap().expect("ended before it was ready")
+        line.expect("not ready in time")
+            .unwrap()
+            .expect("ended before it was ready")
     }
 
     /// Asks it to stop, as a terminal does, and returns its exit code.
@@ -81,7 +72,10 @@ impl Process {
 
     fn signal(&self, signal: &str) {
         // One that has ended by itself cannot be signalled, which is as well.
-        let _sent = Command::new("kill").args([signal, &self.0.id().to_string()]).stderr(Stdio::null()).status();
+        let _sent = Command::new("kill")
+            .args([signal, &self.0.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
     }
 }
 

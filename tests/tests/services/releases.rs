@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     sync::Arc,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use test_cluster::{TestCluster, TestOptions};

@@ -49,6 +49,24 @@ pub struct AssetRecord {
     pub details: AssetDetails<Symbol>,
 }
 
+impl AssetRecord {
+    /// What the asset costs in its window, with discount, adjustment and credit: a node's resources are discounted but
+    /// for its GPUs, everything else has a cost of its own (the reference's `TotalCost` of each kind).
+    pub fn total_cost(&self) -> f64 {
+        let cost = match &self.details {
+            AssetDetails::Node(node) => (node.cpu_cost + node.ram_cost) * (1.0 - node.discount) + node.gpu_cost,
+            AssetDetails::Cloud { credit } => self.cost + credit,
+            AssetDetails::Any
+            | AssetDetails::ClusterManagement
+            | AssetDetails::Disk(_)
+            | AssetDetails::LoadBalancer(_)
+            | AssetDetails::Network
+            | AssetDetails::SharedAsset => self.cost,
+        };
+        cost + self.adjustment
+    }
+}
+
 impl AssetKind {
     const fn format(self) -> Format {
         match self {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use bingen::{
-    AllocationAmounts, AllocationRecord, AllocationSetDecoder, AssetDetails, AssetRecord, AssetSetDecoder,
-    CloudCostSetDecoder, DecodeError, Pipeline, StringTable, Symbol, Window,
+    AllocationAmounts, AllocationRecord, AllocationSetDecoder, AssetSetDecoder, CloudCostSetDecoder, DecodeError,
+    Pipeline, StringTable, Symbol, Window,
 };
 use indicatif::{DecimalBytes, HumanCount};
 
@@ -96,7 +96,7 @@ impl Summary {
             }
             let (count, cost) = kinds.entry(record.details.kind().as_str()).or_default();
             *count += 1;
-            *cost += list_cost(record);
+            *cost += record.total_cost();
         }
         let finished = decoder.finish()?;
         let (envelope, table) = (finished.envelope, finished.strings);
@@ -113,7 +113,7 @@ impl Summary {
                 .into_iter()
                 .map(|(kind, (count, cost))| (format!("{kind} ({})", HumanCount(count)), cost))
                 .collect(),
-            costs_are: "before discounts, credits and adjustments",
+            costs_are: "discounts, credits and adjustments included",
             warnings: strings(&envelope.warnings, &table),
             errors: strings(&envelope.errors, &table),
             ..Self::default()
@@ -233,13 +233,6 @@ fn allocation_costs(record: &AllocationRecord) -> [f64; ALLOCATION_COSTS.len()] 
     let mut costs = [parts.iter().sum(); ALLOCATION_COSTS.len()];
     costs[..parts.len()].copy_from_slice(&parts);
     costs
-}
-
-fn list_cost(record: &AssetRecord) -> f64 {
-    match &record.details {
-        AssetDetails::Node(node) => node.cpu_cost + node.ram_cost + node.gpu_cost,
-        _ => record.cost,
-    }
 }
 
 fn strings(symbols: &[Symbol], table: &StringTable<'_>) -> Vec<String> {
