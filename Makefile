@@ -10,7 +10,7 @@ help: ## List what can be made
 
 demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
 	@echo "building fedcost; the first build takes some minutes, and cargo shows how far it is"
-	$(CARGO) run --release --package fedcost -- up --demo
+	$(CARGO) run --profile demo --package fedcost -- up --demo
 
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace

@@ -57,8 +57,8 @@ fn column(random: &mut StdRng, field: &Field, count: usize) -> ArrayRef {
             Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
         }
         DataType::Map(..) => {
-            // A key's value follows from the key, as a namespace's labels do from the namespace.
-            let maps = (0..count).map(|_| [("k", "v"), ("l", "w")].into_iter().take(random.random_range(0..3)));
+            // Known or not, and the same wherever known, as the labels of one namespace are.
+            let maps = (0..count).map(|_| [("k", "v"), ("l", "w")].into_iter().take(2 * random.random_range(0..2)));
             Arc::new(string_map(maps).unwrap())
         }
         DataType::List(item) => {
@@ -75,7 +75,12 @@ fn column(random: &mut StdRng, field: &Field, count: usize) -> ArrayRef {
 }
 
 fn structs(random: &mut StdRng, fields: &Fields, count: usize) -> ArrayRef {
-    let columns = fields.iter().map(|field| column(random, field, count)).collect();
+    // What is no key follows from it, as a volume's id at the provider does from its name.
+    let columns = fields.iter().map(|field| match field.name().as_str() {
+        "provider_id" | "service" | "ip" => Arc::new(StringViewArray::from(vec!["x"; count])) as ArrayRef,
+        _ => column(random, field, count),
+    });
+    let columns = columns.collect();
     Arc::new(StructArray::try_new(fields.clone(), columns, None).unwrap())
 }
 
