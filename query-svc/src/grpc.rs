@@ -17,7 +17,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    answer::{self, AllocationSets, AssetSets, Collect, Row, Set, window_message},
+    answer::{self, Item, Row, Set, into_sets, window_message},
     plan::{Planner, Sets, TooManySteps},
     release::{Releases, Served},
 };
@@ -99,7 +99,7 @@ impl QueryService for QueryHandlers {
             .planner
             .allocations(&served, &sets, aggregation)
             .map_err(QueryError::from)?;
-        let answer = run::<AllocationSets<'_>, _>(plan, &sets, answer::allocations).await?;
+        let answer = run(plan, &sets, answer::allocations).await?;
         Ok(Response::new(messages(answer, |set, window, allocations| {
             QueryAllocationsResponse {
                 set,
@@ -124,7 +124,7 @@ impl QueryService for QueryHandlers {
             .planner
             .assets(&served, &sets, aggregation)
             .map_err(QueryError::from)?;
-        let answer = run::<AssetSets<'_>, _>(plan, &sets, answer::assets).await?;
+        let answer = run(plan, &sets, answer::assets).await?;
         Ok(Response::new(messages(answer, |set, window, assets| {
             QueryAssetsResponse { set, window, assets }
         })))
@@ -173,19 +173,17 @@ fn sets(window: Option<proto::Window>, step: proto::Step, accumulate: proto::Acc
 }
 
 /// Runs a plan and puts its rows into sets. Dropping the future ends the work.
-async fn run<'a, C: Collect<'a, T>, T>(
+async fn run<T: Item>(
     plan: DataFrame,
-    sets: &'a Sets,
+    sets: &Sets,
     read: fn(&RecordBatch) -> Result<Vec<Row<T>>, DataFusionError>,
 ) -> Result<Vec<Set<T>>, QueryError> {
     let mut batches = plan.execute_stream().await?;
-    let mut answer = C::new(sets);
+    let mut rows = Vec::new();
     while let Some(batch) = batches.next().await {
-        for row in read(&batch?)? {
-            answer.push(row);
-        }
+        rows.extend(read(&batch?)?);
     }
-    Ok(answer.finish())
+    Ok(into_sets(sets, rows))
 }
 
 /// The messages of an answer. Each set has at least one, so that empty sets are seen.

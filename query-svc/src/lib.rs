@@ -1,7 +1,6 @@
 //! Query: answers allocation and asset questions over the newest release, and changes to a newer one without failing
 //! a request. It reaches the lake only through the storage gateway.
 
-mod allocate;
 mod answer;
 pub mod config;
 mod grpc;

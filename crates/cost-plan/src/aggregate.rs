@@ -9,7 +9,7 @@ use datafusion::{
 };
 use lake::schema::{allocations, assets};
 
-use crate::functions::{agree, any_value, common_entries, merge_entries, only_value};
+use crate::functions::{agree, any_value, common_entries, merge_entries, only_value, steady_controller};
 
 /// Columns by which [`TableName::AllocationsByController`](lake::TableName) adds up allocations.
 pub const CONTROLLER_KEYS: [&str; 7] = [
@@ -29,7 +29,10 @@ pub fn allocations(input: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
     plan.add(allocations::FEDERATED_CLUSTER, agree);
     plan.window_and_span();
     for name in allocations::PROPERTIES {
-        plan.add(name, agree);
+        match name {
+            "controller" => plan.add(name, controller),
+            _ => plan.add(name, agree),
+        }
     }
     plan.add(allocations::SERVICES, only_value);
     for name in allocations::MEMBER_MAPS {
@@ -96,6 +99,16 @@ pub fn assets(input: DataFrame, keys: Vec<Expr>) -> Result<DataFrame> {
     plan.add("byte_usage_max", only_value);
     plan.add("private", min);
     plan.finish(input)
+}
+
+/// The controller, which windows of one place need not agree on.
+fn controller(column: Expr) -> Expr {
+    let place = ["cluster", "node", "namespace", "pod", "container"].map(col);
+    let [cluster, node, namespace, pod, container] = place;
+    steady_controller(
+        col(allocations::WINDOW_START),
+        [cluster, node, namespace, pod, container, column],
+    )
 }
 
 /// An asset's cost before reconciliation with the bill.

@@ -11,7 +11,7 @@ use prost_types::Timestamp;
 pub(crate) use allocation::allocations;
 pub(crate) use asset::assets;
 
-use crate::{allocate::Accumulator, plan::Sets};
+use crate::plan::Sets;
 
 /// A set of an answer.
 #[derive(Debug)]
@@ -22,86 +22,62 @@ pub(crate) struct Set<T> {
 
 /// An item as it was read from a row.
 pub(crate) struct Row<T> {
-    /// Number of its step, for allocations, or of its set, for assets.
+    /// The set's number.
     set: usize,
     /// The hull of the windows of the files that it comes from.
     window: Option<Window>,
     item: T,
 }
 
-/// Collects the rows of a result into sets.
-pub(crate) trait Collect<'a, T> {
-    /// For an answer in these sets.
-    fn new(sets: &'a Sets) -> Self;
+/// What a set holds.
+pub(crate) trait Item {
+    fn name(&self) -> &str;
 
-    /// Takes a row. Rows come in the order that the plan gives.
-    fn push(&mut self, row: Row<T>);
-
-    /// The sets, with items in order of their names, each told its set's window.
-    fn finish(self) -> Vec<Set<T>>;
+    /// Tells the item its set's window.
+    fn set_window(&mut self, window: proto::Window);
 }
 
-/// Collects allocations, which the plan adds up per step.
-pub(crate) struct AllocationSets<'a>(Accumulator<'a>);
-
-impl<'a> Collect<'a, Allocation> for AllocationSets<'a> {
-    fn new(sets: &'a Sets) -> Self {
-        Self(Accumulator::new(sets))
+impl Item for Allocation {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn push(&mut self, row: Row<Allocation>) {
-        self.0.add(row.set, row.item);
+    fn set_window(&mut self, window: proto::Window) {
+        self.window = Some(window);
+    }
+}
+
+impl Item for Asset {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn finish(self) -> Vec<Set<Allocation>> {
-        let finish = |(window, mut items): (Window, Vec<Allocation>)| {
+    fn set_window(&mut self, window: proto::Window) {
+        self.window = Some(window);
+    }
+}
+
+/// Puts items into their sets, in order of their names. An accumulated set covers the steps that held anything, as the
+/// reference leaves out empty ones; each item has its set's window.
+pub(crate) fn into_sets<T: Item>(sets: &Sets, rows: Vec<Row<T>>) -> Vec<Set<T>> {
+    let mut answer: Vec<(Option<Window>, Vec<T>)> = sets.windows().iter().map(|_| (None, Vec::new())).collect();
+    for row in rows {
+        if let Some((covered, items)) = answer.get_mut(row.set) {
+            *covered = covered.iter().copied().chain(row.window).reduce(Window::hull);
+            items.push(row.item);
+        }
+    }
+    let answer = answer.into_iter().zip(sets.windows());
+    answer
+        .map(|((covered, mut items), window)| {
+            let window = covered.filter(|_| sets.accumulated()).unwrap_or(*window);
+            items.sort_by(|a, b| a.name().cmp(b.name()));
             for item in &mut items {
-                item.window = Some(window_message(window));
+                item.set_window(window_message(window));
             }
             Set { window, items }
-        };
-        self.0.finish().map(finish).collect()
-    }
-}
-
-/// Collects assets, which the plan adds up per set.
-pub(crate) struct AssetSets<'a> {
-    sets: &'a Sets,
-    /// The items of each set, and the hull of their windows.
-    answer: Vec<(Option<Window>, Vec<Asset>)>,
-}
-
-impl<'a> Collect<'a, Asset> for AssetSets<'a> {
-    fn new(sets: &'a Sets) -> Self {
-        let answer = sets.windows().iter().map(|_| (None, Vec::new())).collect();
-        Self { sets, answer }
-    }
-
-    fn push(&mut self, row: Row<Asset>) {
-        let Some((covered, items)) = self.answer.get_mut(row.set) else {
-            return;
-        };
-        *covered = covered.map_or(row.window, |covered| {
-            Some(row.window.map_or(covered, |more| covered.hull(more)))
-        });
-        items.push(row.item);
-    }
-
-    fn finish(self) -> Vec<Set<Asset>> {
-        let accumulated = self.sets.accumulated();
-        let answer = self.answer.into_iter().zip(self.sets.windows());
-        answer
-            .map(|((covered, mut items), window)| {
-                // As for allocations: an accumulated set covers the steps that held anything.
-                let window = covered.filter(|_| accumulated).unwrap_or(*window);
-                items.sort_by(|a, b| a.name.cmp(&b.name));
-                for item in &mut items {
-                    item.window = Some(window_message(window));
-                }
-                Set { window, items }
-            })
-            .collect()
-    }
+        })
+        .collect()
 }
 
 pub(crate) fn window_message(window: Window) -> proto::Window {

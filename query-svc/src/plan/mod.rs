@@ -17,7 +17,7 @@ use lake::{DataFile, Lake, Resolution, TableName, schema::allocations};
 
 use crate::release::Served;
 
-/// Column of a result that counts its steps from 0, for allocations, or its sets, for assets.
+/// Column of a result that counts its sets from 0.
 pub(crate) const SET: &str = "set";
 /// Column of a result that holds the name of an allocation.
 pub(crate) const NAME: &str = "name";
@@ -36,8 +36,6 @@ pub(crate) struct Sets {
     step: Step,
     /// In order of time, next to each other.
     windows: Vec<Window>,
-    /// Each step, and the number of the set that it is in.
-    steps: Vec<(Window, usize)>,
     /// Whether a set may hold several steps.
     accumulated: bool,
 }
@@ -60,20 +58,15 @@ impl Sets {
             return Err(TooManySteps { found, step });
         }
         let window = window.align(step, calendar);
-        let mut windows: Vec<Window> = Vec::new();
-        let mut steps = Vec::new();
-        for one in window.steps(step, calendar) {
-            let set = accumulate.bucket(one, window, calendar);
-            if windows.last() != Some(&set) {
-                windows.push(set);
-            }
-            steps.push((one, windows.len() - 1));
-        }
+        let mut windows: Vec<Window> = window
+            .steps(step, calendar)
+            .map(|set| accumulate.bucket(set, window, calendar))
+            .collect();
+        windows.dedup();
         Ok(Self {
             window,
             step,
             windows,
-            steps,
             accumulated: accumulate != Accumulate::None,
         })
     }
@@ -86,24 +79,9 @@ impl Sets {
         self.accumulated
     }
 
-    /// A step, and the number of the set that it is in.
-    pub(crate) fn step(&self, number: usize) -> Option<(Window, usize)> {
-        self.steps.get(number).copied()
-    }
-
-    /// The column [`SET`] that numbers the sets.
-    fn set_column(&self) -> Expr {
-        Self::column(self.windows.iter())
-    }
-
-    /// The column [`SET`] that numbers the steps.
-    fn step_column(&self) -> Expr {
-        Self::column(self.steps.iter().map(|(step, _)| step))
-    }
-
-    /// Computed from the start of a row's window.
-    fn column<'a>(windows: impl Iterator<Item = &'a Window>) -> Expr {
-        let starts = windows.map(|window| window.start().timestamp_micros()).collect();
+    /// The column [`SET`], computed from the start of a row's window.
+    fn column(&self) -> Expr {
+        let starts = self.windows.iter().map(|set| set.start().timestamp_micros()).collect();
         rows::set_of(col(allocations::WINDOW_START), starts).alias(SET)
     }
 
@@ -169,7 +147,7 @@ impl Planner {
         }
     }
 
-    /// Allocations by step and name, in order of the steps.
+    /// Allocations by set and name.
     pub(crate) fn allocations(
         &self,
         served: &Served,
@@ -178,7 +156,7 @@ impl Planner {
     ) -> Result<DataFrame, DataFusionError> {
         let input = self.scan(served, allocation_table(&aggregation), sets)?;
         let name = name::name_of(aggregation, &self.aliases).alias(NAME);
-        aggregate::allocations(input, vec![sets.step_column(), name])?.sort(vec![col(SET).sort(true, false)])
+        aggregate::allocations(input, vec![sets.column(), name])
     }
 
     /// Assets by set and name.
@@ -190,7 +168,7 @@ impl Planner {
     ) -> Result<DataFrame, DataFusionError> {
         let input = self.scan(served, TableName::Assets, sets)?;
         let name = name::name_of(aggregation, &self.aliases).alias(KEY);
-        aggregate::assets(input, vec![sets.set_column(), name])
+        aggregate::assets(input, vec![sets.column(), name])
     }
 
     fn scan(&self, served: &Served, table: TableName, sets: &Sets) -> Result<DataFrame, DataFusionError> {

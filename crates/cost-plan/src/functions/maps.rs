@@ -1,113 +1,18 @@
-//! Functions of maps from string to string, and of lists of strings.
+//! Maps from string to string.
 
-use std::{
-    collections::BTreeMap,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, MapArray, StringViewArray, StructArray, UInt64Array},
+    array::{Array as _, ArrayRef, AsArray as _, MapArray, StringViewArray, StructArray},
     buffer::OffsetBuffer,
-    compute::take,
     datatypes::{DataType, Field, FieldRef},
 };
 use datafusion::{
     common::{Result, exec_err},
-    logical_expr::{ColumnarValue, EmitTo, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility},
+    logical_expr::EmitTo,
 };
 
 use super::MergeState;
-
-/// The value of an entry of a map, null when the map has none of this key.
-pub fn map_get(map: Expr, key: &str) -> Expr {
-    let pick = Pick::MapValue { key: key.to_owned() };
-    ScalarUDF::new_from_impl(PickFunction::new(pick)).call(vec![map])
-}
-
-/// The first item of a list, null when it is empty.
-pub fn first_item(list: Expr) -> Expr {
-    ScalarUDF::new_from_impl(PickFunction::new(Pick::FirstItem)).call(vec![list])
-}
-
-/// Which string of a nested value is picked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Pick {
-    MapValue { key: String },
-    FirstItem,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct PickFunction {
-    pick: Pick,
-    name: String,
-    signature: Signature,
-}
-
-impl Hash for PickFunction {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.pick.hash(state);
-    }
-}
-
-impl PickFunction {
-    fn new(pick: Pick) -> Self {
-        // The key is part of the name, since columns of a plan are told apart by what they print.
-        let name = match &pick {
-            Pick::MapValue { key } => format!("map_get[{key}]"),
-            Pick::FirstItem => "first_item".to_owned(),
-        };
-        Self {
-            pick,
-            name,
-            signature: Signature::any(1, Volatility::Immutable),
-        }
-    }
-}
-
-impl ScalarUDFImpl for PickFunction {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let values = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let [value] = values.as_slice() else {
-            return exec_err!("{} takes one argument, not {}", self.name, values.len());
-        };
-        let picked = match &self.pick {
-            Pick::MapValue { key } => {
-                let map = value.as_map();
-                let keys = map.keys().as_string_view();
-                let offsets = map.value_offsets();
-                let indices: UInt64Array = (0..map.len())
-                    .map(|row| {
-                        (offsets[row] as u64..offsets[row + 1] as u64)
-                            .find(|at| map.is_valid(row) && keys.value(*at as usize) == key)
-                    })
-                    .collect();
-                take(map.values(), &indices, None)?
-            }
-            Pick::FirstItem => {
-                let list = value.as_list::<i32>();
-                let offsets = list.value_offsets();
-                let indices: UInt64Array = (0..list.len())
-                    .map(|row| (list.is_valid(row) && offsets[row] < offsets[row + 1]).then(|| offsets[row] as u64))
-                    .collect();
-                take(list.values(), &indices, None)?
-            }
-        };
-        Ok(ColumnarValue::Array(picked))
-    }
-}
 
 /// A column of maps of the lake's type, from one iterator of entries per row.
 pub fn string_map<'a, Row>(rows: impl IntoIterator<Item = Row>) -> Result<MapArray>

@@ -3,6 +3,7 @@
 mod agree;
 mod entries;
 mod maps;
+mod steady;
 mod value;
 
 use std::{
@@ -24,7 +25,8 @@ use datafusion::{
     },
 };
 
-pub use maps::{first_item, map_get, string_map};
+pub use maps::string_map;
+pub use steady::steady_controller;
 
 /// The value that all rows of a group agree on, empty when they do not. Of strings.
 pub fn agree(column: Expr) -> Expr {
