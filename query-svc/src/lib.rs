@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use datafusion::{
     error::DataFusionError,
-    execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+    execution::{memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
     prelude::SessionConfig,
 };
 use fedcost_proto::query::v1::query_service_server::QueryServiceServer;
@@ -71,7 +71,7 @@ pub async fn serve_with_metrics(
 
     let memory = usize::try_from(config.memory_mib << 20).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
         .build_arc()?;
     let session = cost_plan::table::session(&lake, SessionConfig::new(), runtime)?;
     let releases = Releases::new(lake.clone());

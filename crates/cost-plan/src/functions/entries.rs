@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, mem::size_of, sync::Arc};
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, StructArray, UInt64Array, new_empty_array},
+    array::{Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, StructArray, new_empty_array},
     buffer::OffsetBuffer,
-    compute::{interleave, take},
+    compute::interleave,
     datatypes::{DataType, Field, FieldRef, Fields, Float64Type},
 };
 use datafusion::{
@@ -13,7 +13,7 @@ use datafusion::{
     logical_expr::EmitTo,
 };
 
-use super::MergeState;
+use super::{MergeState, compact::copied};
 
 /// An entry: its numbers added up, its other fields where they stand.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl MergeState for MergedEntries {
             }
         }
         if !kept.is_empty() {
-            let kept = take(entries, &UInt64Array::from(kept), None)?;
+            let kept = copied(lists.values(), kept)?;
             self.chunks.push(kept.as_struct().clone());
         }
         Ok(())

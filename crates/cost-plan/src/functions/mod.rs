@@ -1,6 +1,7 @@
 //! Functions that the plans need and DataFusion does not have.
 
 mod agree;
+mod compact;
 mod entries;
 mod maps;
 mod steady;

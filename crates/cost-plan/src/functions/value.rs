@@ -3,13 +3,13 @@
 use std::mem::size_of;
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, UInt64Array, new_empty_array},
-    compute::{interleave, take},
+    array::{Array as _, ArrayRef, AsArray as _, new_empty_array},
+    compute::interleave,
     datatypes::DataType,
 };
 use datafusion::{common::Result, logical_expr::EmitTo};
 
-use super::MergeState;
+use super::{MergeState, compact::copied};
 
 /// Which row's value a group gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,7 +99,7 @@ impl MergeState for Values {
             };
         }
         if !kept.is_empty() {
-            self.chunks.push(take(values, &UInt64Array::from(kept), None)?);
+            self.chunks.push(copied(values, kept)?);
         }
         Ok(())
     }
