@@ -9,8 +9,8 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
-	@echo "building fedcost; the first build takes some minutes, and cargo shows how far it is"
-	$(CARGO) run --profile demo --package fedcost -- up --demo
+	@echo "building fedcost, without optimisation; the first build takes some minutes, and cargo shows how far it is"
+	$(CARGO) run --package fedcost -- up --demo
 
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
