@@ -1,6 +1,6 @@
 //! The gRPC side: translating requests and the status.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -113,11 +113,7 @@ async fn released_files(lake: &Lake) -> Result<Vec<SourceFile>, LakeError> {
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        // Below 2^31 even in a leap second.
-        nanos: time.timestamp_subsec_nanos() as i32,
-    }
+    SystemTime::from(time).into()
 }
 
 fn to_proto(status: &status::Status) -> proto::Status {

@@ -14,12 +14,10 @@ use std::{sync::Arc, time::Duration};
 
 use fedcost_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use lake::Lake;
-use object_gateway::GatewayStore;
+use object_gateway::{ConnectError, GatewayStore};
 use object_store::ObjectStore;
 use service_kit::{
-    Identity, MAX_MESSAGE_BYTES,
-    client::{Endpoint, EndpointError},
-    identity::IdentityError,
+    MAX_MESSAGE_BYTES,
     metrics::ServerMetrics,
     server::{GrpcServer, ServeError},
     shutdown::NamedTasks,
@@ -33,9 +31,6 @@ use self::{cycle::Ingest, grpc::IngestHandlers, runner::Runner, status::StatusBo
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "ingest-svc";
-
-/// The name in the certificate of the storage gateway.
-const STORAGE: &str = "storage-svc";
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
@@ -64,9 +59,8 @@ pub async fn serve_with_metrics(
 ) -> Result<(), IngestSvcError> {
     let trust_domain = config.server.trust_domain;
     let tls = TlsMaterial::load(config.server.tls)?;
-    let gateway = Identity::service(trust_domain.clone(), STORAGE)?;
-    let channel = Endpoint::new(&config.storage, gateway)?.channel(&tls);
-    let bucket: Arc<dyn ObjectStore> = Arc::new(GatewayStore::new(channel));
+    let bucket = GatewayStore::connect(&config.storage, trust_domain.clone(), &tls)?;
+    let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
 
     let status = StatusBoard::new();
     let refresh = config.settings.refresh;
@@ -100,12 +94,9 @@ pub enum IngestSvcError {
     /// Our certificate, or whom we trust.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
-    /// The name of the storage gateway.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The storage gateway's address.
+    /// The storage gateway.
     #[error("storage: {0}")]
-    Endpoint(#[from] EndpointError),
+    Storage(#[from] ConnectError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] ServeError),

@@ -1,6 +1,6 @@
 //! The gRPC side: checking questions, and streaming answers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -141,11 +141,7 @@ impl QueryService for QueryHandlers {
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        // Below 2^31 even in a leap second.
-        nanos: time.timestamp_subsec_nanos() as i32,
-    }
+    SystemTime::from(time).into()
 }
 
 fn sets(window: Option<proto::Window>, step: proto::Step, accumulate: proto::Accumulate) -> Result<Sets, QueryError> {

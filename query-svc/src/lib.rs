@@ -16,11 +16,9 @@ use datafusion::{
 };
 use fedcost_proto::query::v1::query_service_server::QueryServiceServer;
 use lake::Lake;
-use object_gateway::GatewayStore;
+use object_gateway::{ConnectError, GatewayStore};
 use service_kit::{
-    Identity, MAX_MESSAGE_BYTES,
-    client::{Endpoint, EndpointError},
-    identity::IdentityError,
+    MAX_MESSAGE_BYTES,
     metrics::ServerMetrics,
     server::{GrpcServer, ServeError},
     shutdown::NamedTasks,
@@ -34,9 +32,6 @@ use self::{grpc::QueryHandlers, plan::Planner, release::Releases};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "query-svc";
-
-/// The name in the certificate of the storage gateway.
-const STORAGE: &str = "storage-svc";
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
@@ -65,9 +60,8 @@ pub async fn serve_with_metrics(
 ) -> Result<(), QuerySvcError> {
     let trust_domain = config.server.trust_domain;
     let tls = TlsMaterial::load(config.server.tls)?;
-    let gateway = Identity::service(trust_domain.clone(), STORAGE)?;
-    let channel = Endpoint::new(&config.storage, gateway)?.channel(&tls);
-    let lake = Lake::new(Arc::new(GatewayStore::new(channel)));
+    let bucket = GatewayStore::connect(&config.storage, trust_domain.clone(), &tls)?;
+    let lake = Lake::new(Arc::new(bucket));
 
     let memory = usize::try_from(config.memory_mib << 20).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new()
@@ -103,12 +97,9 @@ pub enum QuerySvcError {
     /// Our certificate, or whom we trust.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
-    /// The name of the storage gateway.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// The storage gateway's address.
+    /// The storage gateway.
     #[error("storage: {0}")]
-    Endpoint(#[from] EndpointError),
+    Storage(#[from] ConnectError),
     /// The query engine could not be set up.
     #[error("query engine: {0}")]
     Engine(#[from] DataFusionError),

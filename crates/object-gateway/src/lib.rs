@@ -21,11 +21,19 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, TagSet,
     path::Path,
 };
-use service_kit::MAX_MESSAGE_BYTES;
+use service_kit::{
+    Identity, MAX_MESSAGE_BYTES, TrustDomain,
+    client::{Endpoint, EndpointConfig, EndpointError},
+    identity::IdentityError,
+    tls::TlsMaterial,
+};
 use tonic::{Status, Streaming, transport::Channel};
 
 pub use self::retry::Retries;
 use self::{error::from_status, upload::GatewayUpload};
+
+/// The gateway's name in its certificate, and in logs and errors.
+const GATEWAY: &str = "storage-svc";
 
 /// Deletions under way at once in one stream of them.
 const PARALLEL_DELETES: usize = 10;
@@ -45,7 +53,35 @@ pub struct GatewayStore {
     name: Arc<str>,
 }
 
+/// Why a storage gateway cannot be called as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The gateway can have no identity in the trust domain.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The gateway's address.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
+
 impl GatewayStore {
+    /// The bucket behind the gateway at this address, which must prove to be one of the trust domain. It is called
+    /// only when something is asked of the bucket.
+    ///
+    /// # Errors
+    /// When the address or the trust domain cannot be used.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
+    pub fn connect(
+        endpoint: &EndpointConfig,
+        trust_domain: TrustDomain,
+        tls: &Arc<TlsMaterial>,
+    ) -> std::result::Result<Self, ConnectError> {
+        let gateway = Identity::service(trust_domain, GATEWAY)?;
+        Ok(Self::new(Endpoint::new(endpoint, gateway)?.channel(tls)))
+    }
+
     /// The bucket behind the gateway that the channel leads to.
     pub fn new(channel: Channel) -> Self {
         let client = StorageServiceClient::new(channel)
@@ -54,7 +90,7 @@ impl GatewayStore {
         Self {
             client,
             retries: Retries::default(),
-            name: "storage-svc".into(),
+            name: GATEWAY.into(),
         }
     }
 
