@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::{
-    derive,
+    derive::BaseRows,
     ingest::{self, DecodeFileError, FindError, FoundFile, SourceFile},
     partition::{FileKey, Rewritten, rewrite},
     status::{Progress, State, StatusBoard},
@@ -318,12 +318,12 @@ impl Ingest {
         work: Work,
         now: DateTime<Utc>,
     ) -> Result<Done, CycleError> {
-        let written: &[TableName] = match pipeline {
-            Pipeline::Allocations => &[TableName::Allocations, TableName::AllocationsByController],
-            _ => &[TableName::Assets],
+        let base = match pipeline {
+            Pipeline::Allocations => TableName::Allocations,
+            _ => TableName::Assets,
         };
         let present = |table| tables.get(&table).map_or(&[][..], |state| state.files.as_slice());
-        let stored: u64 = present(written[0])
+        let stored: u64 = present(base)
             .iter()
             .filter(|file| file.partition == partition)
             .map(|file| file.size)
@@ -365,16 +365,13 @@ impl Ingest {
         }
         drop(reads);
 
+        let failed = |source| CycleError::Derive { partition, source };
+        let base_rows = BaseRows::new(base, &rows).map_err(failed)?;
         let mut rewritten = Vec::new();
-        for &table in written {
-            let rows = if table == TableName::AllocationsByController {
-                derive::by_controller(&self.session, std::mem::take(&mut rows))
-                    .await
-                    .map_err(|source| CycleError::Derive { partition, source })?
-            } else {
-                // Columns are shared, so this copies nothing but pointers.
-                rows.clone()
-            };
+        let change = rewrite(&self.lake, base, partition, present(base), &replaced, rows, now).await?;
+        rewritten.push((base, change));
+        for &table in base.derived() {
+            let rows = base_rows.derive(&self.session, table).await.map_err(failed)?;
             let change = rewrite(&self.lake, table, partition, present(table), &replaced, rows, now).await?;
             rewritten.push((table, change));
         }

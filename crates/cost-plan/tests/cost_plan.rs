@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch,
-        StringViewArray, StructArray, TimestampMicrosecondArray,
+        Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, MapBuilder, RecordBatch,
+        StringViewArray, StringViewBuilder, StructArray, TimestampMicrosecondArray,
     },
     buffer::OffsetBuffer,
     compute::concat_batches,
-    datatypes::{DataType, Field, Fields, Float64Type},
+    datatypes::{DataType, Field, Fields, Float64Type, UInt32Type},
 };
 use cost_plan::{
-    aggregate::{self, CONTROLLER_KEYS},
-    functions::string_map,
+    aggregate::{self, Input, derived_keys},
+    coded,
+    dictionary::{Dictionary, EMPTY},
 };
 use datafusion::{
     datasource::MemTable,
@@ -28,7 +29,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Rows with few values per column, so that groups have several members that agree on some things.
-fn rows(random: &mut StdRng, table: TableName, count: usize) -> RecordBatch {
+fn plain_rows(random: &mut StdRng, table: TableName, count: usize) -> RecordBatch {
     let schema = table.schema();
     let columns = schema
         .fields()
@@ -36,6 +37,25 @@ fn rows(random: &mut StdRng, table: TableName, count: usize) -> RecordBatch {
         .map(|field| column(random, field, count))
         .collect();
     RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// The same in coded form, and what adding them up needs to know.
+fn rows(random: &mut StdRng, table: TableName, count: usize) -> (RecordBatch, Input) {
+    let dictionary = Arc::new(Dictionary::default());
+    let coded = coded::encode(&plain_rows(random, table, count), &dictionary).unwrap();
+    (coded, Input::new(dictionary))
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let mut random = StdRng::seed_from_u64(3);
+    for table in [TableName::Allocations, TableName::Assets] {
+        let plain = plain_rows(&mut random, table, 200);
+        let dictionary = Dictionary::default();
+        let coded = coded::encode(&plain, &dictionary).unwrap();
+        assert_eq!(coded.schema(), coded::schema(&table.schema()));
+        assert_eq!(coded::decode(&coded, &table.schema(), &dictionary).unwrap(), plain);
+    }
 }
 
 fn column(random: &mut StdRng, field: &Field, count: usize) -> ArrayRef {
@@ -58,8 +78,15 @@ fn column(random: &mut StdRng, field: &Field, count: usize) -> ArrayRef {
         }
         DataType::Map(..) => {
             // Known or not, and the same wherever known, as the labels of one namespace are.
-            let maps = (0..count).map(|_| [("k", "v"), ("l", "w")].into_iter().take(2 * random.random_range(0..2)));
-            Arc::new(string_map(maps).unwrap())
+            let mut maps = MapBuilder::new(None, StringViewBuilder::new(), StringViewBuilder::new());
+            for _ in 0..count {
+                for (name, value) in [("k", "v"), ("l", "w")].into_iter().take(2 * random.random_range(0..2)) {
+                    maps.keys().append_value(name);
+                    maps.values().append_value(value);
+                }
+                maps.append(true).unwrap();
+            }
+            arrow::compute::cast(&maps.finish(), field.data_type()).unwrap()
         }
         DataType::List(item) => {
             let lengths: Vec<usize> = (0..count).map(|_| random.random_range(0..3)).collect();
@@ -89,7 +116,7 @@ fn session() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3).with_batch_size(64))
 }
 
-fn input(session: &SessionContext, batch: &RecordBatch) -> DataFrame {
+fn frame(session: &SessionContext, batch: &RecordBatch) -> DataFrame {
     let half = batch.num_rows() / 2;
     let partitions = vec![
         vec![batch.slice(0, half)],
@@ -139,15 +166,23 @@ fn assert_same(once: &RecordBatch, twice: &RecordBatch, except: &[&str]) {
 async fn allocations_added_up_in_two_steps_are_the_same() {
     for seed in 0..8 {
         let mut random = StdRng::seed_from_u64(seed);
-        let batch = rows(&mut random, TableName::Allocations, 500);
+        let (batch, mut input) = rows(&mut random, TableName::Allocations, 500);
         let session = session();
-        let base = input(&session, &batch);
-        let derived = aggregate::allocations(base.clone(), columns(&CONTROLLER_KEYS)).unwrap();
-        let derived = collect(derived, &CONTROLLER_KEYS).await;
+        let base = frame(&session, &batch);
+        let finer = derived_keys(TableName::AllocationsByWorkload).unwrap();
+        let derived = aggregate::allocations(base.clone(), columns(&finer), &input).unwrap();
+        let derived = collect(derived, &finer).await;
         for keys in [&["namespace"][..], &["cluster", "controller_kind"], &["window_start"]] {
-            let once = collect(aggregate::allocations(base.clone(), columns(keys)).unwrap(), keys).await;
-            let again = aggregate::allocations(input(&session, &derived), columns(keys)).unwrap();
-            assert_same(&once, &collect(again, keys).await, &[]);
+            for metadata in [false, true] {
+                input.metadata = metadata;
+                let once = collect(
+                    aggregate::allocations(base.clone(), columns(keys), &input).unwrap(),
+                    keys,
+                )
+                .await;
+                let again = aggregate::allocations(frame(&session, &derived), columns(keys), &input).unwrap();
+                assert_same(&once, &collect(again, keys).await, &[]);
+            }
         }
     }
 }
@@ -155,13 +190,17 @@ async fn allocations_added_up_in_two_steps_are_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn assets_added_up_in_two_steps_are_the_same() {
     let mut random = StdRng::seed_from_u64(1);
-    let batch = rows(&mut random, TableName::Assets, 500);
+    let (batch, input) = rows(&mut random, TableName::Assets, 500);
     let session = session();
-    let base = input(&session, &batch);
-    let finer = ["type", "cluster", "provider"];
-    let derived = collect(aggregate::assets(base.clone(), columns(&finer)).unwrap(), &finer).await;
-    let once = collect(aggregate::assets(base, columns(&["type"])).unwrap(), &["type"]).await;
-    let again = aggregate::assets(input(&session, &derived), columns(&["type"])).unwrap();
+    let base = frame(&session, &batch);
+    let finer = derived_keys(TableName::AssetsByType).unwrap();
+    let derived = collect(
+        aggregate::assets(base.clone(), columns(&finer), &input).unwrap(),
+        &finer,
+    )
+    .await;
+    let once = collect(aggregate::assets(base, columns(&["type"]), &input).unwrap(), &["type"]).await;
+    let again = aggregate::assets(frame(&session, &derived), columns(&["type"]), &input).unwrap();
     // Made-up adjustments are larger than costs, so that weights of opposite signs meet; real ones are not.
     assert_same(&once, &collect(again, &["type"]).await, &[]);
 }
@@ -169,10 +208,10 @@ async fn assets_added_up_in_two_steps_are_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sums_are_kept_and_single_members_keep_what_is_theirs() {
     let mut random = StdRng::seed_from_u64(2);
-    let batch = rows(&mut random, TableName::Allocations, 300);
+    let (batch, input) = rows(&mut random, TableName::Allocations, 300);
     let session = session();
     let keys = ["cluster", "node", "namespace", "pod"];
-    let added = aggregate::allocations(input(&session, &batch), columns(&keys)).unwrap();
+    let added = aggregate::allocations(frame(&session, &batch), columns(&keys), &input).unwrap();
     let added = collect(added, &keys).await;
     for name in allocations::SUMS {
         let [before, after] = [&batch, &added].map(|batch| {
@@ -186,9 +225,16 @@ async fn sums_are_kept_and_single_members_keep_what_is_theirs() {
         .unwrap()
         .as_primitive::<arrow::datatypes::Int64Type>();
     let [labels, _] = allocations::MEMBER_MAPS.map(|name| added.column_by_name(name).unwrap());
-    let single = members.iter().flatten().map(|members| members == 1);
-    assert!(single.clone().any(|single| single) && single.clone().any(|single| !single));
-    for (row, single) in single.enumerate() {
-        assert_eq!(labels.is_valid(row), single, "labels of row {row}");
+    let labels = labels.as_primitive::<UInt32Type>().values();
+    let single: Vec<bool> = members.iter().flatten().map(|members| members == 1).collect();
+    assert!(single.contains(&false));
+    assert!(
+        single
+            .iter()
+            .zip(labels)
+            .any(|(single, labels)| *single && *labels != EMPTY)
+    );
+    for (row, (single, labels)) in single.iter().zip(labels).enumerate() {
+        assert!(*single || *labels == EMPTY, "labels of row {row}");
     }
 }

@@ -13,7 +13,7 @@ use crate::{Lake, LakeError, ROOT, TableName};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
-    /// Version of this file's own format: 1.
+    /// Version of this file's own format, and of the tables' columns: 2.
     pub format: u32,
     /// Counts up from 1.
     pub number: u64,
@@ -43,7 +43,7 @@ pub struct PublishedRelease {
     version: UpdateVersion,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 impl Lake {
     fn release_path(&self) -> Path {

@@ -28,20 +28,29 @@ use crate::{DataFile, Lake, LakeError, Partition, ROOT, TableVersion, schema};
 pub enum TableName {
     /// One row per container and window.
     Allocations,
-    /// Allocations added up by cluster, namespace and controller, per window.
-    AllocationsByController,
+    /// Allocations added up by cluster and namespace, per window.
+    AllocationsByNamespace,
+    /// Allocations added up by cluster and node, per window.
+    AllocationsByNode,
+    /// Allocations added up by cluster, namespace, controller, services, labels and annotations, per window.
+    AllocationsByWorkload,
     /// One row per asset and window.
     Assets,
+    /// Assets added up by type and by all properties but name and id, per window.
+    AssetsByType,
     /// One row per ETL file that was read.
     SourceFiles,
 }
 
 impl TableName {
     /// All tables.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Allocations,
-        Self::AllocationsByController,
+        Self::AllocationsByNamespace,
+        Self::AllocationsByNode,
+        Self::AllocationsByWorkload,
         Self::Assets,
+        Self::AssetsByType,
         Self::SourceFiles,
     ];
 
@@ -49,9 +58,25 @@ impl TableName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allocations => "allocations",
-            Self::AllocationsByController => "allocations_by_controller",
+            Self::AllocationsByNamespace => "allocations_by_namespace",
+            Self::AllocationsByNode => "allocations_by_node",
+            Self::AllocationsByWorkload => "allocations_by_workload",
             Self::Assets => "assets",
+            Self::AssetsByType => "assets_by_type",
             Self::SourceFiles => "source_files",
+        }
+    }
+
+    /// The tables that are derived from it.
+    pub fn derived(self) -> &'static [Self] {
+        match self {
+            Self::Allocations => &[
+                Self::AllocationsByNamespace,
+                Self::AllocationsByNode,
+                Self::AllocationsByWorkload,
+            ],
+            Self::Assets => &[Self::AssetsByType],
+            _ => &[],
         }
     }
 
@@ -63,8 +88,11 @@ impl TableName {
     /// Columns of its data files. The partition columns are not among them, as Delta Lake wants it.
     pub fn schema(self) -> SchemaRef {
         match self {
-            Self::Allocations | Self::AllocationsByController => schema::allocations::schema(),
-            Self::Assets => schema::assets::schema(),
+            Self::Allocations
+            | Self::AllocationsByNamespace
+            | Self::AllocationsByNode
+            | Self::AllocationsByWorkload => schema::allocations::schema(),
+            Self::Assets | Self::AssetsByType => schema::assets::schema(),
             Self::SourceFiles => schema::source_files::schema(),
         }
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
+    compute::or,
     error::ArrowError,
 };
 use bingen::{AllocationAmounts, AllocationPropertiesRecord, AllocationRecord, AllocationSetDecoder, Symbol};
+use cost_model::naming::UNMOUNTED;
 use lake::{TableName, schema::allocations};
 
 use super::{
@@ -36,7 +38,7 @@ fn properties(record: &AllocationPropertiesRecord) -> [Symbol; PROPERTIES] {
 }
 
 /// In the order of [`allocations::SUMS`].
-fn sums(amounts: &AllocationAmounts) -> [f64; SUMS] {
+fn sums(amounts: &AllocationAmounts, pv_cost: f64) -> [f64; SUMS] {
     [
         amounts.cpu_core_hours,
         amounts.cpu_cost,
@@ -53,6 +55,7 @@ fn sums(amounts: &AllocationAmounts) -> [f64; SUMS] {
         amounts.network_cost_adjustment,
         amounts.load_balancer_cost,
         amounts.load_balancer_cost_adjustment,
+        pv_cost,
         amounts.pv_cost_adjustment,
         amounts.ram_byte_hours,
         amounts.ram_cost,
@@ -155,7 +158,8 @@ impl Columns {
         }
         self.start.push(micros(record.start, window.start));
         self.end.push(micros(record.end, window.end));
-        for (column, value) in self.sums.iter_mut().zip(sums(&record.amounts)) {
+        let pv_cost = record.pvs.iter().map(|volume| volume.cost).sum();
+        for (column, value) in self.sums.iter_mut().zip(sums(&record.amounts, pv_cost)) {
             column.push(value);
         }
         for (column, value) in self.averages.iter_mut().zip(averages(&record.amounts)) {
@@ -191,6 +195,10 @@ impl Columns {
             (allocations::END, times(self.end)),
             (allocations::MEMBERS, Arc::new(Int64Array::from(vec![1; rows]))),
         ];
+        let [.., namespaces, _, _, pods, containers, _] = &self.properties;
+        let unmounted = |symbols: &Vec<u32>| strings.are(symbols, UNMOUNTED);
+        let unmounted = or(&or(&unmounted(namespaces), &unmounted(pods))?, &unmounted(containers))?;
+        columns.push((allocations::UNMOUNTED, Arc::new(unmounted)));
         for (name, symbols) in allocations::PROPERTIES.into_iter().zip(self.properties) {
             columns.push((name, strings.column(symbols)?));
         }

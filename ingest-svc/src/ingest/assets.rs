@@ -1,6 +1,6 @@
 //! From an asset file to rows.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
@@ -18,7 +18,7 @@ const PROPERTIES: usize = assets::PROPERTIES.len();
 const DETAILS: usize = assets::DETAILS.len();
 
 /// Figures that every row has; zero where the kind of asset has none.
-const NUMBERS: [&str; 14] = [
+const NUMBERS: [&str; 17] = [
     "total_cost",
     "adjustment",
     "credit",
@@ -28,6 +28,9 @@ const NUMBERS: [&str; 14] = [
     "cpu_cost",
     "gpu_cost",
     "ram_cost",
+    "cpu_total_cost",
+    "gpu_total_cost",
+    "ram_total_cost",
     "gpu_count",
     "discount",
     "preemptible",
@@ -139,10 +142,19 @@ impl Columns {
             _ => (false, Symbol::EMPTY),
         };
         let (of_node, of_disk) = (node.unwrap_or_default(), disk.unwrap_or_default());
+        // An asset has one adjustment, which its resources bear in proportion (OpenCost's `ComputeAssetTotals`).
+        let total_cost = record.total_cost();
+        let unadjusted = total_cost - record.adjustment;
+        let adjusted = if unadjusted == 0.0 {
+            0.0
+        } else {
+            total_cost / unadjusted
+        };
+        let discounted = (1.0 - of_node.discount) * adjusted;
         push_all(
             &mut self.numbers,
             [
-                record.total_cost(),
+                total_cost,
                 record.adjustment,
                 credit,
                 of_node.cpu_core_hours,
@@ -151,6 +163,10 @@ impl Columns {
                 of_node.cpu_cost,
                 of_node.gpu_cost,
                 of_node.ram_cost,
+                of_node.cpu_cost * discounted,
+                // The discount is not on GPUs.
+                of_node.gpu_cost * adjusted,
+                of_node.ram_cost * discounted,
                 of_node.gpu_count,
                 of_node.discount,
                 of_node.preemptible,
@@ -184,9 +200,31 @@ impl Columns {
         self.private.push(private);
     }
 
+    /// The total cost of each disk that has a node's name, which tells that it is the node's own. Zero for the rest.
+    fn attached_cost(&self) -> Vec<f64> {
+        let [.., clusters, names, _] = &self.properties;
+        let names = || self.kinds.iter().zip(clusters.iter().zip(names));
+        let nodes: HashSet<_> = names()
+            .filter(|(kind, _)| **kind == "Node")
+            .map(|(_, name)| name)
+            .collect();
+        let [total_cost, ..] = &self.numbers;
+        names()
+            .zip(total_cost)
+            .map(|((kind, name), cost)| {
+                if *kind == "Disk" && nodes.contains(&name) {
+                    *cost
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+
     fn finish(self, strings: &Strings, cluster: &str, window: FileWindow) -> Result<RecordBatch, ArrowError> {
         let schema = TableName::Assets.schema();
         let rows = self.start.len();
+        let attached_cost = self.attached_cost();
         let labels = self.labels.finish(schema.field_with_name(assets::LABELS)?, strings)?;
         let mut columns: Vec<(&'static str, ArrayRef)> = vec![
             (assets::FEDERATED_CLUSTER, same_string(cluster, rows)),
@@ -200,6 +238,7 @@ impl Columns {
             ("byte_hours_used", optional_numbers(self.byte_hours_used)),
             ("byte_usage_max", optional_numbers(self.byte_usage_max)),
             ("private", Arc::new(BooleanArray::from(self.private))),
+            ("attached_cost", numbers(attached_cost)),
         ];
         for (name, symbols) in assets::PROPERTIES.into_iter().zip(self.properties) {
             columns.push((name, strings.column(symbols)?));

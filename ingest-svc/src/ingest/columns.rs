@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, Float64Array, ListArray, MapArray, RecordBatch, StringViewArray, StructArray,
+        ArrayRef, BooleanArray, Float64Array, ListArray, MapArray, RecordBatch, StringViewArray, StructArray,
         TimestampMicrosecondArray, UInt32Array,
     },
     buffer::OffsetBuffer,
@@ -26,6 +26,12 @@ impl Strings {
         Self {
             table: table.strings().iter().map(|string| Some(string.as_ref())).collect(),
         }
+    }
+
+    /// Which of the symbols stand for this text.
+    pub(super) fn are(&self, symbols: &[u32], text: &str) -> BooleanArray {
+        let matches: Vec<bool> = self.table.iter().map(|string| string == Some(text)).collect();
+        symbols.iter().map(|symbol| Some(matches[*symbol as usize])).collect()
     }
 
     pub(super) fn column(&self, symbols: Vec<u32>) -> Result<ArrayRef, ArrowError> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::{
-    array::{AsArray as _, Int64Array},
+    array::{AsArray as _, UInt32Array},
     datatypes::{DataType, TimestampMicrosecondType},
 };
 use datafusion::{
@@ -46,7 +46,7 @@ impl ScalarUDFImpl for SetOf {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
+        Ok(DataType::UInt32)
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -57,8 +57,16 @@ impl ScalarUDFImpl for SetOf {
         else {
             return exec_err!("set_of takes a timestamp in microseconds");
         };
-        let set = |time: i64| self.starts.partition_point(|start| *start <= time).saturating_sub(1) as i64;
-        let sets: Int64Array = times.iter().map(|time| time.map(set)).collect();
+        let set = |time: i64| self.starts.partition_point(|start| *start <= time).saturating_sub(1) as u32;
+        // Rows of one window are next to each other.
+        let mut last = (i64::MIN, 0);
+        let sets = times.values().iter().map(|time| {
+            if *time != last.0 {
+                last = (*time, set(*time));
+            }
+            last.1
+        });
+        let sets = UInt32Array::from_iter_values(sets);
         Ok(ColumnarValue::Array(Arc::new(sets)))
     }
 }

@@ -3,17 +3,18 @@
 use std::{collections::BTreeMap, mem::size_of, sync::Arc};
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, StructArray, new_empty_array},
+    array::{Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, StructArray, UInt64Array, new_empty_array},
     buffer::OffsetBuffer,
-    compute::interleave,
-    datatypes::{DataType, Field, FieldRef, Fields, Float64Type},
+    compute::{interleave, take},
+    datatypes::{DataType, Field, FieldRef, Fields, Float64Type, UInt32Type},
 };
 use datafusion::{
     common::{Result, exec_err},
     logical_expr::EmitTo,
 };
 
-use super::{MergeState, compact::copied};
+use super::MergeState;
+use crate::dictionary::Code;
 
 /// An entry: its numbers added up, its other fields where they stand.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ struct Entry {
     sums: Vec<f64>,
 }
 
-type Entries = BTreeMap<Vec<Box<str>>, Entry>;
+/// By their key fields, of which there are at most two; one that is not there is 0.
+type Entries = BTreeMap<[Code; 2], Entry>;
 
 #[derive(Debug)]
 pub(super) struct MergedEntries {
@@ -65,7 +67,7 @@ impl MergeState for MergedEntries {
         let entries = lists.values().as_struct();
         let keys: Vec<_> = entries.columns()[..self.key_fields]
             .iter()
-            .map(|column| column.as_string_view())
+            .map(|column| column.as_primitive::<UInt32Type>().values())
             .collect();
         let numbers: Vec<&Float64Array> = entries
             .columns()
@@ -83,7 +85,10 @@ impl MergeState for MergedEntries {
             }
             let group = self.groups[*group].get_or_insert_default();
             for at in span {
-                let key = keys.iter().map(|column| column.value(at).into()).collect();
+                let mut key = [0; 2];
+                for (code, column) in key.iter_mut().zip(&keys) {
+                    *code = column[at];
+                }
                 let entry = group.entry(key).or_insert_with(|| {
                     kept.push(at as u64);
                     Entry {
@@ -98,7 +103,7 @@ impl MergeState for MergedEntries {
             }
         }
         if !kept.is_empty() {
-            let kept = copied(lists.values(), kept)?;
+            let kept = take(lists.values(), &UInt64Array::from(kept), None)?;
             self.chunks.push(kept.as_struct().clone());
         }
         Ok(())
@@ -146,6 +151,6 @@ impl MergeState for MergedEntries {
         let entries: usize = self.groups.iter().flatten().map(|entries| entries.len()).sum();
         let chunks: usize = self.chunks.iter().map(|chunk| chunk.get_array_memory_size()).sum();
         // An entry's key and sums are a few small allocations.
-        self.groups.capacity() * size_of::<Option<Box<Entries>>>() + entries * (size_of::<Entry>() + 96) + chunks
+        self.groups.capacity() * size_of::<Option<Box<Entries>>>() + entries * (size_of::<Entry>() + 64) + chunks
     }
 }

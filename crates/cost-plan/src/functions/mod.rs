@@ -1,11 +1,9 @@
-//! Functions that the plans need and DataFusion does not have.
+//! Functions that the plans need and DataFusion does not have. They work on coded tables.
 
-mod agree;
-mod compact;
+mod codes;
 mod entries;
-mod maps;
+mod only;
 mod steady;
-mod value;
 
 use std::{
     fmt,
@@ -26,44 +24,69 @@ use datafusion::{
     },
 };
 
-pub use maps::string_map;
 pub use steady::steady_controller;
 
-/// The value that all rows of a group agree on, empty when they do not. Of strings.
+use crate::dictionary::Dictionary;
+
+/// The code that all rows of a group agree on, [`EMPTY`](crate::dictionary::EMPTY) when they do not.
 pub fn agree(column: Expr) -> Expr {
     Merge::Agree.call(column)
 }
 
-/// The value of any row of a group, of a non-empty one where there is one. Of maps and lists.
-pub fn any_value(column: Expr) -> Expr {
-    Merge::AnyValue.call(column)
+/// The code of any row of a group that has one.
+pub fn any_code(column: Expr) -> Expr {
+    Merge::Any.call(column)
 }
 
-/// The value of a group's only row, null when the group has more rows. Of any type.
-pub fn only_value(column: Expr) -> Expr {
-    Merge::OnlyValue.call(column)
+/// The code of a group's only row, [`EMPTY`](crate::dictionary::EMPTY) when the group has more rows.
+pub fn only_code(column: Expr) -> Expr {
+    Merge::OnlyCode.call(column)
 }
 
-/// The entries of lists of structs, merged by their first `key_fields` fields: numbers are added up, of other
-/// fields the first is taken.
+/// The number of a group's only row, null when the group has more rows.
+pub fn only_number(column: Expr) -> Expr {
+    Merge::OnlyNumber.call(column)
+}
+
+/// The entries of lists of structs, merged by their first `key_fields` fields, which are codes: numbers are added up,
+/// of other fields the first is taken.
 pub fn merge_entries(column: Expr, key_fields: usize) -> Expr {
     Merge::Entries { key_fields }.call(column)
 }
 
-/// The entries that all rows of a group have in common. Of maps from string to string.
-pub fn common_entries(column: Expr) -> Expr {
-    Merge::CommonEntries.call(column)
+/// The map of the entries that all maps of a group have in common. Of codes of maps; nulls do not count.
+pub fn common_entries(column: Expr, dictionary: &Arc<Dictionary>) -> Expr {
+    Merge::Common(SameDictionary(Arc::clone(dictionary))).call(column)
 }
 
 /// An aggregate function whose input, state and result are of one type, and that merges states as it does rows.
 /// That is what makes derived tables possible: an aggregate of aggregates is the aggregate of all their members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Merge {
     Agree,
-    AnyValue,
-    OnlyValue,
+    Any,
+    OnlyCode,
+    OnlyNumber,
     Entries { key_fields: usize },
-    CommonEntries,
+    Common(SameDictionary),
+}
+
+/// A dictionary is equal to itself only.
+#[derive(Clone, Debug)]
+struct SameDictionary(Arc<Dictionary>);
+
+impl PartialEq for SameDictionary {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SameDictionary {}
+
+impl Hash for SameDictionary {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 /// What [`Merge`] keeps per group.
@@ -71,7 +94,7 @@ trait MergeState: Send + Sync + fmt::Debug {
     /// Merges rows into their groups. `groups[i]` is the group of row `i`; all are below `total`.
     fn merge(&mut self, values: &ArrayRef, groups: &[usize], total: usize) -> Result<()>;
 
-    /// Returns the values of the first groups and forgets them.
+    /// Returns the values of the first groups and forgets them. A group that no row said anything about is null.
     fn emit(&mut self, emit_to: EmitTo) -> Result<ArrayRef>;
 
     /// Bytes held.
@@ -83,23 +106,25 @@ impl Merge {
         AggregateUDF::new_from_impl(MergeFunction::new(self)).call(vec![column])
     }
 
-    fn state(self, data_type: &DataType) -> Result<Box<dyn MergeState>> {
+    fn state(&self, data_type: &DataType) -> Result<Box<dyn MergeState>> {
         Ok(match self {
-            Self::Agree => Box::new(agree::Agree::default()),
-            Self::AnyValue => Box::new(value::Values::any(data_type)),
-            Self::OnlyValue => Box::new(value::Values::only(data_type)),
-            Self::Entries { key_fields } => Box::new(entries::MergedEntries::new(data_type, key_fields)?),
-            Self::CommonEntries => Box::new(maps::CommonEntries::new(data_type)),
+            Self::Agree => Box::new(codes::Codes::new(codes::agree)),
+            Self::Any => Box::new(codes::Codes::new(codes::any)),
+            Self::OnlyCode => Box::new(codes::Codes::new(codes::only)),
+            Self::OnlyNumber => Box::new(only::OnlyNumbers::default()),
+            Self::Entries { key_fields } => Box::new(entries::MergedEntries::new(data_type, *key_fields)?),
+            Self::Common(dictionary) => Box::new(codes::CommonEntries::new(Arc::clone(&dictionary.0))),
         })
     }
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::Agree => "agree",
-            Self::AnyValue => "any_value",
-            Self::OnlyValue => "only_value",
+            Self::Any => "any_code",
+            Self::OnlyCode => "only_code",
+            Self::OnlyNumber => "only_number",
             Self::Entries { .. } => "merge_entries",
-            Self::CommonEntries => "common_entries",
+            Self::Common(_) => "common_entries",
         }
     }
 }

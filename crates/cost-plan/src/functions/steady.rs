@@ -1,19 +1,15 @@
 //! An allocation's controller over time.
 
 use std::{
-    collections::HashMap,
     hash::{Hash, Hasher},
     mem::{size_of, size_of_val},
     sync::Arc,
 };
 
 use arrow::{
-    array::{
-        Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, ListArray, StringViewArray, StringViewBuilder,
-        StructArray,
-    },
+    array::{Array as _, ArrayRef, AsArray as _, BooleanArray, Int64Array, ListArray, StructArray, UInt32Array},
     buffer::OffsetBuffer,
-    datatypes::{DataType, Field, FieldRef, Fields, Int64Type, TimestampMicrosecondType},
+    datatypes::{DataType, Field, FieldRef, Fields, Int64Type, TimestampMicrosecondType, UInt32Type},
 };
 use datafusion::{
     common::{Result, exec_err, not_impl_err},
@@ -22,6 +18,8 @@ use datafusion::{
         function::{AccumulatorArgs, StateFieldsArgs},
     },
 };
+
+use crate::dictionary::{Code, EMPTY};
 
 /// What names a container's place, and then its controller.
 const NAMES: usize = 6;
@@ -55,7 +53,7 @@ impl Hash for SteadyController {
 
 /// The state of a group as a column: its windows, each with the names that its rows agree on.
 fn window_fields() -> Fields {
-    let names = (0..NAMES).map(|name| Field::new(format!("name_{name}"), DataType::Utf8View, false));
+    let names = (0..NAMES).map(|name| Field::new(format!("name_{name}"), DataType::UInt32, false));
     std::iter::once(Field::new("window", DataType::Int64, false))
         .chain(names)
         .collect()
@@ -75,7 +73,7 @@ impl AggregateUDFImpl for SteadyController {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
+        Ok(DataType::UInt32)
     }
 
     fn state_fields(&self, arguments: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -96,19 +94,19 @@ impl AggregateUDFImpl for SteadyController {
     }
 }
 
-/// What the rows of a window agree on, as numbers of strings; 0 is the empty one.
+/// What the rows of a window agree on.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     start: i64,
-    names: [u32; NAMES],
+    names: [Code; NAMES],
 }
 
 impl Window {
     /// The names that both agree on.
-    fn agree(&mut self, names: [u32; NAMES]) {
+    fn agree(&mut self, names: [Code; NAMES]) {
         for (name, other) in self.names.iter_mut().zip(names) {
             if *name != other {
-                *name = 0;
+                *name = EMPTY;
             }
         }
     }
@@ -123,53 +121,14 @@ impl Window {
         let same_place = self.is_in_place_of(&later);
         self.agree(later.names);
         if same_place {
-            self.names[CONTROLLER] = if controller == 0 { next } else { controller };
+            self.names[CONTROLLER] = if controller == EMPTY { next } else { controller };
         }
         self
     }
 }
 
-/// Strings by number. A name stands in as many windows as it lives, so it is kept once.
-#[derive(Debug)]
-struct Strings {
-    numbers: HashMap<Arc<str>, u32>,
-    strings: Vec<Arc<str>>,
-    bytes: usize,
-}
-
-impl Default for Strings {
-    fn default() -> Self {
-        let empty: Arc<str> = "".into();
-        Self {
-            numbers: HashMap::from([(Arc::clone(&empty), 0)]),
-            strings: vec![empty],
-            bytes: 0,
-        }
-    }
-}
-
-impl Strings {
-    fn number(&mut self, string: &str) -> u32 {
-        if let Some(number) = self.numbers.get(string) {
-            return *number;
-        }
-        // A batch has fewer rows, and a query fewer groups, than 32 bits can count.
-        let number = self.strings.len() as u32;
-        let string: Arc<str> = string.into();
-        self.bytes += string.len() + 4 * size_of::<usize>();
-        self.strings.push(Arc::clone(&string));
-        self.numbers.insert(string, number);
-        number
-    }
-
-    fn get(&self, number: u32) -> &str {
-        self.strings.get(number as usize).map_or("", AsRef::as_ref)
-    }
-}
-
 #[derive(Debug, Default)]
 struct Controllers {
-    strings: Strings,
     /// The windows of each group, in their order.
     groups: Vec<Vec<Window>>,
     windows: usize,
@@ -202,32 +161,33 @@ impl Controllers {
     fn add_rows(
         &mut self,
         starts: impl Fn(usize) -> i64,
-        names: &[&StringViewArray],
+        names: &[&[Code]],
         group_of: impl Iterator<Item = (usize, usize)>,
     ) {
         for (row, group) in group_of {
             let mut window = Window {
                 start: starts(row),
-                names: [0; NAMES],
+                names: [EMPTY; NAMES],
             };
-            for (number, column) in window.names.iter_mut().zip(names) {
-                *number = self.strings.number(column.value(row));
+            for (name, column) in window.names.iter_mut().zip(names) {
+                *name = column[row];
             }
             self.add(group, window);
         }
     }
 }
 
-fn strings(columns: &[ArrayRef]) -> Result<Vec<&StringViewArray>> {
-    let columns: Vec<_> = columns
+fn codes(columns: &[ArrayRef]) -> Result<Vec<&[Code]>> {
+    let columns: Vec<&[Code]> = columns
         .iter()
-        .filter_map(|column| column.as_string_view_opt())
+        .filter_map(|column| column.as_primitive_opt::<UInt32Type>())
+        .map(|column| column.values().as_ref())
         .collect();
     if columns.len() == NAMES {
         Ok(columns)
     } else {
         exec_err!(
-            "steady_controller takes {NAMES} columns of strings, not {}",
+            "steady_controller takes {NAMES} columns of codes, not {}",
             columns.len()
         )
     }
@@ -245,7 +205,7 @@ impl GroupsAccumulator for Controllers {
         let starts = values[0].as_primitive::<TimestampMicrosecondType>();
         let kept = |row: usize| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
         let rows = groups.iter().copied().enumerate().filter(|(row, _)| kept(*row));
-        self.add_rows(|row| starts.value(row), &strings(&values[1..])?, rows);
+        self.add_rows(|row| starts.value(row), &codes(&values[1..])?, rows);
         Ok(())
     }
 
@@ -259,18 +219,17 @@ impl GroupsAccumulator for Controllers {
             let span = offsets[row] as usize..offsets[row + 1] as usize;
             span.map(move |at| (at, *group))
         });
-        self.add_rows(|at| starts.value(at), &strings(&windows.columns()[1..])?, rows);
+        self.add_rows(|at| starts.value(at), &codes(&windows.columns()[1..])?, rows);
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let groups = self.take(emit_to);
-        let mut controllers = StringViewBuilder::with_capacity(groups.len());
-        for windows in groups {
+        let controllers = groups.into_iter().map(|windows| {
             let last = windows.into_iter().reduce(Window::follow);
-            controllers.append_value(last.map_or("", |window| self.strings.get(window.names[CONTROLLER])));
-        }
-        Ok(Arc::new(controllers.finish()))
+            last.map_or(EMPTY, |window| window.names[CONTROLLER])
+        });
+        Ok(Arc::new(UInt32Array::from_iter_values(controllers)))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -281,8 +240,8 @@ impl GroupsAccumulator for Controllers {
             windows.iter().map(|window| window.start),
         ))];
         for name in 0..NAMES {
-            let names = windows.iter().map(|window| self.strings.get(window.names[name]));
-            columns.push(Arc::new(StringViewArray::from_iter_values(names)));
+            let names = windows.iter().map(|window| window.names[name]);
+            columns.push(Arc::new(UInt32Array::from_iter_values(names)));
         }
         let windows = StructArray::try_new(window_fields(), columns, None)?;
         let lists = ListArray::try_new(state_item(), offsets, Arc::new(windows), None)?;
@@ -297,10 +256,7 @@ impl GroupsAccumulator for Controllers {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self)
-            + self.strings.bytes
-            + self.groups.capacity() * size_of::<Vec<Window>>()
-            + self.windows * size_of::<Window>()
+        size_of_val(self) + self.groups.capacity() * size_of::<Vec<Window>>() + self.windows * size_of::<Window>()
     }
 }
 
@@ -308,35 +264,46 @@ impl GroupsAccumulator for Controllers {
 mod tests {
     use super::*;
 
-    fn controller(windows: &[(i64, &str, &str)]) -> String {
+    /// A cluster or controller by the number of its text; the empty one is [`EMPTY`].
+    fn code(text: &str) -> Code {
+        ["", "a", "b", "web", "api"]
+            .iter()
+            .position(|known| *known == text)
+            .unwrap() as Code
+    }
+
+    fn controller(windows: &[(i64, &str, &str)]) -> Code {
         let mut controllers = Controllers::default();
         controllers.groups.push(Vec::new());
         for (start, cluster, controller) in windows {
-            let mut names = [0; NAMES];
-            names[0] = controllers.strings.number(cluster);
-            names[CONTROLLER] = controllers.strings.number(controller);
+            let mut names = [EMPTY; NAMES];
+            names[0] = code(cluster);
+            names[CONTROLLER] = code(controller);
             controllers.add(0, Window { start: *start, names });
         }
         let found = controllers.evaluate(EmitTo::All).unwrap();
-        found.as_string_view().value(0).to_owned()
+        found.as_primitive::<UInt32Type>().value(0)
     }
 
     #[test]
     fn rows_of_one_window_must_agree() {
-        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "web")]), "web");
-        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "")]), "");
-        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "api")]), "");
+        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "web")]), code("web"));
+        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "")]), code(""));
+        assert_eq!(controller(&[(1, "a", "web"), (1, "a", "api")]), code(""));
     }
 
     #[test]
     fn a_controller_is_remembered_in_one_place_only() {
-        assert_eq!(controller(&[(1, "a", ""), (2, "a", "web")]), "web");
-        assert_eq!(controller(&[(1, "a", "web"), (2, "a", "")]), "web");
-        assert_eq!(controller(&[(1, "a", "web"), (2, "a", "api")]), "web");
-        assert_eq!(controller(&[(2, "a", "web"), (1, "a", "api")]), "api");
-        assert_eq!(controller(&[(1, "a", ""), (2, "b", "web")]), "");
-        assert_eq!(controller(&[(1, "a", "web"), (2, "b", "web")]), "web");
+        assert_eq!(controller(&[(1, "a", ""), (2, "a", "web")]), code("web"));
+        assert_eq!(controller(&[(1, "a", "web"), (2, "a", "")]), code("web"));
+        assert_eq!(controller(&[(1, "a", "web"), (2, "a", "api")]), code("web"));
+        assert_eq!(controller(&[(2, "a", "web"), (1, "a", "api")]), code("api"));
+        assert_eq!(controller(&[(1, "a", ""), (2, "b", "web")]), code(""));
+        assert_eq!(controller(&[(1, "a", "web"), (2, "b", "web")]), code("web"));
         // The second window is of no one cluster, nor is the first when both of its rows are added up.
-        assert_eq!(controller(&[(1, "a", "web"), (1, "b", "api"), (2, "", "web")]), "web");
+        assert_eq!(
+            controller(&[(1, "a", "web"), (1, "b", "api"), (2, "", "web")]),
+            code("web")
+        );
     }
 }

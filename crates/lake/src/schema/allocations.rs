@@ -33,6 +33,9 @@ pub const PROPERTIES: [&str; 8] = [
     "provider_id",
 ];
 
+/// Whether it is a volume or load balancer of no pod. Derived tables keep the two apart.
+pub const UNMOUNTED: &str = "unmounted";
+
 /// Services that select the pod, in the agent's order. Null unless there is a single member.
 pub const SERVICES: &str = "services";
 /// Maps of the pod. Null unless there is a single member.
@@ -40,8 +43,8 @@ pub const MEMBER_MAPS: [&str; 2] = ["labels", "annotations"];
 /// Maps that belong to the namespace, so that any member's will do.
 pub const NAMESPACE_MAPS: [&str; 2] = ["namespace_labels", "namespace_annotations"];
 
-/// Figures that add up: hours, bytes and costs.
-pub const SUMS: [&str; 21] = [
+/// Figures that add up: hours, bytes and costs. The cost of volumes is that of [`VOLUMES`] together.
+pub const SUMS: [&str; 22] = [
     "cpu_core_hours",
     "cpu_cost",
     "cpu_cost_adjustment",
@@ -57,6 +60,7 @@ pub const SUMS: [&str; 21] = [
     "network_cost_adjustment",
     "load_balancer_cost",
     "load_balancer_cost_adjustment",
+    "pv_cost",
     "pv_cost_adjustment",
     "ram_byte_hours",
     "ram_cost",
@@ -111,6 +115,7 @@ pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![string(FEDERATED_CLUSTER), time(WINDOW_START), time(WINDOW_END)];
         fields.extend(PROPERTIES.map(string));
+        fields.push(Field::new(UNMOUNTED, DataType::Boolean, false));
         fields.push(Field::new(SERVICES, list_of(DataType::Utf8View), true));
         fields.extend(MEMBER_MAPS.map(|name| Field::new(name, string_map(), true)));
         fields.extend(NAMESPACE_MAPS.map(|name| Field::new(name, string_map(), false)));

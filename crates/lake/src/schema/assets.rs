@@ -28,14 +28,18 @@ pub const LABELS: &str = "labels";
 /// Figures of every kind that add up. `total_cost` is after discount, adjustment and credit.
 pub const SUMS: [&str; 3] = ["total_cost", "adjustment", "credit"];
 
-/// Figures of nodes that add up; zero for other kinds. CPU and RAM cost are before discount.
-pub const NODE_SUMS: [&str; 6] = [
+/// Figures of nodes that add up; zero for other kinds. CPU and RAM cost are before discount and adjustment, the total
+/// costs after both: what of a node's cost is its CPU's, GPUs' and memory's.
+pub const NODE_SUMS: [&str; 9] = [
     "cpu_core_hours",
     "ram_byte_hours",
     "gpu_hours",
     "cpu_cost",
     "gpu_cost",
     "ram_cost",
+    "cpu_total_cost",
+    "gpu_total_cost",
+    "ram_total_cost",
 ];
 
 /// How a node's CPU was used, as fractions. Weighted by `cpu_cost`; null when not known.
@@ -45,8 +49,9 @@ pub const RAM_BREAKDOWN: [&str; 4] = ["ram_idle", "ram_other", "ram_system", "ra
 /// What a node itself needs, as fractions of its CPU, memory and cost. Null when not known.
 pub const OVERHEAD: [&str; 3] = ["overhead_cpu", "overhead_ram", "overhead_cost"];
 
-/// Figures of disks that add up; zero for other kinds.
-pub const DISK_SUMS: [&str; 1] = ["byte_hours"];
+/// Figures of disks that add up; zero for other kinds. Attached cost is the total cost of a disk that is a node's own,
+/// which is told by their names.
+pub const DISK_SUMS: [&str; 2] = ["byte_hours", "attached_cost"];
 /// How a disk was used, as fractions. Weighted by cost; null when not known.
 pub const DISK_BREAKDOWN: [&str; 4] = ["disk_idle", "disk_other", "disk_system", "disk_user"];
 

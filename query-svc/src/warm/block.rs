@@ -1,0 +1,215 @@
+//! Rows of some data files in coded form, ready to be added up.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use arrow::{
+    array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch},
+    buffer::{Buffer, ScalarBuffer},
+    compute::concat_batches,
+    datatypes::{Float64Type, UInt32Type},
+};
+use chrono::NaiveDate;
+use cost_plan::{
+    coded,
+    dictionary::{Code, Dictionary},
+};
+use datafusion::error::{DataFusionError, Result};
+use lake::{DataFile, Lake, LakeError, Resolution, TableName};
+
+/// The longest piece of a block that a plan gets at once: short enough that its columns stay in the processor's cache
+/// from one step of the plan to the next.
+const PIECE_ROWS: usize = 16 * 1024;
+
+/// Data files whose rows are kept together.
+#[derive(Debug)]
+pub(crate) struct BlockSpec {
+    pub(crate) table: TableName,
+    pub(crate) resolution: Resolution,
+    /// In order of their days.
+    pub(crate) files: Vec<DataFile>,
+    /// The paths of the files, which never change once written.
+    pub(crate) key: Arc<str>,
+}
+
+impl BlockSpec {
+    fn new(table: TableName, files: Vec<DataFile>) -> Option<Self> {
+        let resolution = files.first()?.partition.resolution;
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        Some(Self {
+            table,
+            resolution,
+            key: format!("{table}:{}", paths.join(",")).into(),
+            files,
+        })
+    }
+
+    /// Cuts a table into blocks. Derived tables are small, so a block holds a month of days; of a base table each file
+    /// is a block.
+    pub(crate) fn of_table(table: TableName, files: &[DataFile]) -> Vec<Self> {
+        let mut files = files.to_vec();
+        files.sort_by(|a, b| (a.partition, &a.path).cmp(&(b.partition, &b.path)));
+        let together = |a: &DataFile, b: &DataFile| {
+            let month = |file: &DataFile| (file.partition.resolution, file.partition.day.format("%Y-%m").to_string());
+            !table.is_base() && month(a) == month(b)
+        };
+        files
+            .chunk_by(together)
+            .filter_map(|files| Self::new(table, files.to_vec()))
+            .collect()
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// Whether windows of these days may be in it.
+    pub(crate) fn may_hold(&self, days: &std::ops::RangeInclusive<NaiveDate>) -> bool {
+        self.files.iter().any(|file| days.contains(&file.partition.day))
+    }
+}
+
+/// Rows of one cluster next to each other.
+#[derive(Debug)]
+struct Run {
+    day: NaiveDate,
+    cluster: Code,
+    rows: Range<usize>,
+}
+
+/// The rows of a [`BlockSpec`].
+#[derive(Debug)]
+pub(crate) struct Block {
+    rows: RecordBatch,
+    /// In order, and without a gap.
+    runs: Vec<Run>,
+    /// Columns of numbers that are zero in every row.
+    pub(crate) zero: BTreeSet<&'static str>,
+    /// Bytes of memory, about.
+    pub(crate) bytes: usize,
+}
+
+impl Block {
+    /// Reads the files of a block.
+    pub(crate) async fn load(lake: &Lake, spec: &BlockSpec, dictionary: &Arc<Dictionary>) -> Result<Self> {
+        let mut coded_rows = Vec::new();
+        let mut days = Vec::new();
+        for file in &spec.files {
+            let batches = lake.read_file(spec.table, file).await.map_err(read_error)?;
+            let dictionary = Arc::clone(dictionary);
+            let encode = move || {
+                let coded = batches.iter().map(|batch| coded::encode(batch, &dictionary));
+                coded.collect::<Result<Vec<_>, _>>()
+            };
+            let coded = tokio::task::spawn_blocking(encode).await;
+            let coded = coded.map_err(|error| DataFusionError::External(Box::new(error)))??;
+            let rows: usize = coded.iter().map(RecordBatch::num_rows).sum();
+            days.push((file.partition.day, rows));
+            coded_rows.extend(coded);
+        }
+        let table = spec.table;
+        let whole = tokio::task::spawn_blocking(move || Self::new(table, &coded_rows, &days)).await;
+        whole.map_err(|error| DataFusionError::External(Box::new(error)))?
+    }
+
+    fn new(table: TableName, coded_rows: &[RecordBatch], days: &[(NaiveDate, usize)]) -> Result<Self> {
+        let whole = concat_batches(&coded::schema(&table.schema()), coded_rows)?;
+        let (rows, zero) = without_zeros(&whole)?;
+        let runs = runs(&rows, days);
+        let zeros = zero.len() * rows.num_rows() * size_of::<f64>();
+        let bytes = rows.get_array_memory_size().saturating_sub(zeros);
+        Ok(Self { rows, runs, zero, bytes })
+    }
+
+    /// The rows of these days and clusters, in pieces.
+    pub(crate) fn pieces(
+        &self,
+        days: &std::ops::RangeInclusive<NaiveDate>,
+        wanted: impl Fn(Code) -> bool,
+    ) -> Vec<RecordBatch> {
+        let runs = self.runs.iter().filter(|run| days.contains(&run.day) && wanted(run.cluster));
+        let mut spans: Vec<Range<usize>> = Vec::new();
+        for run in runs {
+            match spans.last_mut() {
+                Some(span) if span.end == run.rows.start => span.end = run.rows.end,
+                _ => spans.push(run.rows.clone()),
+            }
+        }
+        let pieces = spans.into_iter().flat_map(|span| {
+            let starts = span.clone().step_by(PIECE_ROWS);
+            starts.map(move |start| start..span.end.min(start + PIECE_ROWS))
+        });
+        pieces.map(|piece| self.rows.slice(piece.start, piece.len())).collect()
+    }
+
+    /// All rows.
+    pub(crate) fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+}
+
+fn read_error(error: LakeError) -> DataFusionError {
+    match error {
+        LakeError::Store { source, .. } => DataFusionError::ObjectStore(Box::new(source)),
+        other => DataFusionError::External(Box::new(other)),
+    }
+}
+
+/// Lets columns of zeros share their memory, and names them.
+fn without_zeros(rows: &RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static str>)> {
+    let shared = ScalarBuffer::<f64>::from(Buffer::from_vec(vec![0.0_f64; rows.num_rows()]));
+    let shared: ArrayRef = Arc::new(Float64Array::new(shared, None));
+    let mut zero = BTreeSet::new();
+    let columns = rows.columns().iter().zip(rows.schema_ref().fields()).map(|(column, field)| {
+        let numbers = column.as_primitive_opt::<Float64Type>();
+        let is_zero = |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
+        match number_column(field.name()) {
+            Some(name) if numbers.is_some_and(is_zero) => {
+                zero.insert(name);
+                Arc::clone(&shared)
+            }
+            _ => Arc::clone(column),
+        }
+    });
+    let columns = columns.collect();
+    Ok((RecordBatch::try_new(rows.schema(), columns)?, zero))
+}
+
+/// The name of a column of numbers that may be left out of a plan when it is zero.
+fn number_column(name: &str) -> Option<&'static str> {
+    use lake::schema::{allocations, assets};
+    let all = allocations::SUMS
+        .into_iter()
+        .chain(allocations::AVERAGES)
+        .chain(assets::SUMS)
+        .chain(assets::NODE_SUMS)
+        .chain(assets::DISK_SUMS)
+        .chain(["gpu_count", "preemptible"]);
+    all.into_iter().find(|column| *column == name)
+}
+
+/// Where the day or the cluster changes.
+fn runs(rows: &RecordBatch, days: &[(NaiveDate, usize)]) -> Vec<Run> {
+    let clusters = rows.column_by_name("cluster");
+    let clusters = clusters.and_then(|column| column.as_primitive_opt::<UInt32Type>());
+    let mut runs: Vec<Run> = Vec::new();
+    let mut row = 0;
+    for (day, count) in days {
+        for at in row..row + count {
+            let cluster = clusters.map_or(0, |clusters| clusters.value(at));
+            match runs.last_mut() {
+                Some(run) if run.cluster == cluster && run.day == *day => run.rows.end = at + 1,
+                _ => runs.push(Run {
+                    day: *day,
+                    cluster,
+                    rows: at..at + 1,
+                }),
+            }
+        }
+        row += count;
+    }
+    runs
+}

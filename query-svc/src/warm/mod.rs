@@ -1,0 +1,91 @@
+//! Rows that are kept in memory in coded form, within a bound.
+
+mod block;
+mod scan;
+
+use std::sync::Arc;
+
+use cost_plan::dictionary::Dictionary;
+use datafusion::error::{DataFusionError, Result};
+use lake::Lake;
+use moka::{future::Cache, policy::EvictionPolicy};
+
+pub(crate) use self::{
+    block::{Block, BlockSpec},
+    scan::{Days, ScanCounts, scan},
+};
+
+/// The cache counts in this unit, since it counts to 2^32 only.
+const UNIT_BYTES: u64 = 1024;
+
+/// Blocks in memory, and the dictionary of their codes.
+#[derive(Debug)]
+pub(crate) struct Warm {
+    lake: Lake,
+    dictionary: Arc<Dictionary>,
+    blocks: Cache<Arc<str>, Arc<Block>>,
+    bound: u64,
+}
+
+impl Warm {
+    /// Keeps up to `bound` bytes of blocks. What is not kept is read when it is asked about.
+    pub(crate) fn new(lake: Lake, bound: u64) -> Self {
+        let weight = |key: &Arc<str>, block: &Arc<Block>| {
+            let units = (block.bytes + key.len()) as u64 / UNIT_BYTES;
+            u32::try_from(units + 1).unwrap_or(u32::MAX)
+        };
+        let blocks = Cache::builder()
+            .name("warm")
+            .weigher(weight)
+            .max_capacity(bound / UNIT_BYTES)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self {
+            lake,
+            dictionary: Arc::default(),
+            blocks,
+            bound,
+        }
+    }
+
+    /// As new, for when the dictionary holds too much that no release names any more.
+    pub(crate) fn renewed(&self) -> Self {
+        Self::new(self.lake.clone(), self.bound)
+    }
+
+    pub(crate) fn dictionary(&self) -> &Arc<Dictionary> {
+        &self.dictionary
+    }
+
+    /// Bytes of blocks that may be kept.
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound
+    }
+
+    /// Bytes of blocks that are kept, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.weighted_size() * UNIT_BYTES
+    }
+
+    /// The block if it is in memory.
+    pub(crate) async fn peek(&self, spec: &BlockSpec) -> Option<Arc<Block>> {
+        self.blocks.get(&spec.key).await
+    }
+
+    /// The block, read if it is not in memory. Who asks for it at the same time shares the read.
+    pub(crate) async fn block(&self, spec: &BlockSpec) -> Result<Arc<Block>> {
+        let load = async { Block::load(&self.lake, spec, &self.dictionary).await.map(Arc::new) };
+        let block = self.blocks.try_get_with(Arc::clone(&spec.key), load).await;
+        block.map_err(|error: Arc<DataFusionError>| DataFusionError::Shared(error))
+    }
+
+    /// Forgets blocks that `keep` does not name.
+    pub(crate) async fn forget(&self, keep: impl Fn(&str) -> bool) {
+        for (key, _) in &self.blocks {
+            if !keep(&key) {
+                self.blocks.invalidate(key.as_ref()).await;
+            }
+        }
+        self.blocks.run_pending_tasks().await;
+    }
+}
