@@ -154,6 +154,15 @@ impl Labels for RowLabels<'_> {
             .find(|at| keys.value(*at) == name)
             .map(|at| values.value(at))
     }
+
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        let Some(map) = self.map.filter(|map| map.is_valid(self.row)) else {
+            return false;
+        };
+        let keys = map.keys().as_string_view();
+        let offsets = map.value_offsets();
+        (offsets[self.row] as usize..offsets[self.row + 1] as usize).any(|at| test(keys.value(at)))
+    }
 }
 
 impl Named for AllocationKey {
