@@ -5,12 +5,14 @@
 
 mod fault;
 mod field;
+mod lists;
 mod parse;
 mod term;
 
 use std::fmt;
 
 pub use field::{AllocationField, AssetField, FilterField, Shape};
+pub use lists::{allocation_filter_from_v1, asset_filter_from_v1};
 pub use parse::{Leniency, MAX_DEPTH, MAX_LENGTH};
 pub use term::{Comparison, Op, Term};
 
