@@ -1,5 +1,5 @@
 //! What a question about costs means, and the figures that an answer derives from sums: windows and steps, keys to
-//! aggregate by, accumulation over time, efficiencies and rounding.
+//! aggregate by, filters, accumulation over time, efficiencies and rounding.
 //!
 //! Pure rules: no I/O, no wire formats. The clock is always an argument.
 
@@ -8,6 +8,7 @@ pub mod aggregation;
 pub mod allocation;
 pub mod calendar;
 mod error;
+pub mod filter;
 pub mod flag;
 pub mod naming;
 pub mod number;
@@ -18,5 +19,6 @@ pub use accumulate::Accumulate;
 pub use aggregation::{Aggregation, AllocationKey, AssetAggregation, AssetKey, Key, LabelAliases};
 pub use calendar::Calendar;
 pub use error::ParameterError;
+pub use filter::{AllocationFilter, AssetFilter, Filter};
 pub use step::Step;
 pub use window::Window;

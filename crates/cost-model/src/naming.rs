@@ -19,11 +19,18 @@ pub const UNDEFINED: &str = "__undefined__";
 pub trait Labels {
     /// The value; none when there is no such label, which an empty value is not.
     fn label(&self, name: &str) -> Option<&str>;
+
+    /// Whether there is a label whose name passes `test`.
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool;
 }
 
 impl Labels for BTreeMap<String, String> {
     fn label(&self, name: &str) -> Option<&str> {
         self.get(name).map(String::as_str)
+    }
+
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.keys().any(|key| test(key))
     }
 }
 
@@ -31,11 +38,19 @@ impl<S: BuildHasher> Labels for HashMap<String, String, S> {
     fn label(&self, name: &str) -> Option<&str> {
         self.get(name).map(String::as_str)
     }
+
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.keys().any(|key| test(key))
+    }
 }
 
 impl Labels for &[(&str, &str)] {
     fn label(&self, name: &str) -> Option<&str> {
         self.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.iter().any(|(key, _)| test(key))
     }
 }
 
@@ -46,6 +61,10 @@ pub struct NoLabels;
 impl Labels for NoLabels {
     fn label(&self, _: &str) -> Option<&str> {
         None
+    }
+
+    fn any_key(&self, _: &mut dyn FnMut(&str) -> bool) -> bool {
+        false
     }
 }
 
