@@ -1,13 +1,21 @@
 //! The release that is served, and the change to a newer one.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use chrono::{DateTime, Utc};
-use lake::{DataFile, Lake, LakeError, Release, TableName, TableState};
+use datafusion::error::DataFusionError;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lake::{Lake, LakeError, Release, TableName};
 use service_kit::server::Health;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
+
+use crate::warm::{BlockSpec, Warm};
 
 /// A release with its tables, which never change. Queries hold on to the one they began with.
 #[derive(Debug)]
@@ -15,29 +23,60 @@ pub(crate) struct Served {
     pub(crate) release: Release,
     /// When it began to be served.
     pub(crate) loaded: DateTime<Utc>,
-    tables: BTreeMap<TableName, TableState>,
+    tables: BTreeMap<TableName, Vec<Arc<BlockSpec>>>,
+    warm: Arc<Warm>,
 }
 
 impl Served {
-    /// The files of a table; none when the release does not name it.
-    pub(crate) fn files(&self, table: TableName) -> &[DataFile] {
-        self.tables.get(&table).map_or(&[], |state| &state.files)
+    /// The blocks of a table, in order of their days; none when the release does not name it.
+    pub(crate) fn blocks(&self, table: TableName) -> &[Arc<BlockSpec>] {
+        self.tables.get(&table).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is in memory, and the dictionary of its codes.
+    pub(crate) fn warm(&self) -> &Arc<Warm> {
+        &self.warm
     }
 }
+
+/// Why a release was not loaded.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("cannot read a derived table: {0}")]
+    Read(#[from] DataFusionError),
+}
+
+/// Blocks read at once.
+const CONCURRENT_READS: usize = 2;
+
+/// Of the bound, how much is filled ahead of questions: the rest is for what they ask about.
+const FILL_AHEAD: f64 = 0.9;
+
+/// A dictionary may grow by this factor, and by this many bytes, before it is made anew.
+const DICTIONARY_GROWTH: (usize, usize) = (2, 64 << 20);
 
 /// Follows the release pointer.
 #[derive(Clone)]
 pub(crate) struct Releases {
     lake: Lake,
     served: Arc<ArcSwapOption<Served>>,
+    warm_bytes: u64,
 }
 
 impl Releases {
-    pub(crate) fn new(lake: Lake) -> Self {
+    /// Keeps up to `warm_bytes` of the served release in memory.
+    pub(crate) fn new(lake: Lake, warm_bytes: u64) -> Self {
         Self {
             lake,
             served: Arc::default(),
+            warm_bytes,
         }
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// The release that is served now.
@@ -49,49 +88,119 @@ impl Releases {
     pub(crate) async fn follow(self, interval: Duration, health: Health, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seen = None;
+        let mut followed = Followed {
+            seen: None,
+            warm: Arc::new(Warm::new(self.lake.clone(), self.warm_bytes)),
+            dictionary_bytes: 0,
+        };
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = shutdown.cancelled() => return,
             }
-            match self.look(&mut seen).await {
-                Ok(true) => health.set_serving(),
-                Ok(false) => {}
+            let look = shutdown.run_until_cancelled(self.look(&mut followed));
+            match look.await {
+                None => return,
+                Some(Ok(None)) => {}
+                Some(Ok(Some(served))) => {
+                    health.set_serving();
+                    // Derived tables answer by now; the rest gets warm while they do.
+                    shutdown.run_until_cancelled(fill(&served)).await;
+                    if followed.dictionary_bytes == 0 {
+                        followed.dictionary_bytes = followed.warm.dictionary().read().bytes();
+                    }
+                }
                 // What is served stays served.
-                Err(error) => warn!(%error, "cannot look for a release"),
+                Some(Err(error)) => warn!(%error, "cannot look for a release"),
             }
         }
     }
 
-    /// Loads the newest release if it is not the one seen last, and returns whether it did.
-    async fn look(&self, seen: &mut Option<String>) -> Result<bool, LakeError> {
+    /// Loads the newest release if it is not the one seen last, and returns it if so.
+    async fn look(&self, followed: &mut Followed) -> Result<Option<Arc<Served>>, FollowError> {
         let etag = self.lake.release_etag().await?;
-        if etag.is_none() || etag == *seen {
-            return Ok(false);
+        if etag.is_none() || etag == followed.seen {
+            return Ok(None);
         }
         let Some(published) = self.lake.load_release().await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let release = published.release;
         let mut tables = BTreeMap::new();
         for (name, table) in &release.tables {
-            tables.insert(*name, self.lake.table_at(*name, table.version).await?);
+            let state = self.lake.table_at(*name, table.version).await?;
+            let blocks = BlockSpec::of_table(*name, &state.files).into_iter().map(Arc::new);
+            tables.insert(*name, blocks.collect::<Vec<_>>());
         }
+        followed.renew_grown_dictionary();
+        let warm = Arc::clone(&followed.warm);
+        let derived = tables.iter().filter(|(name, _)| name.is_derived());
+        stream::iter(derived.flat_map(|(_, blocks)| blocks.clone()).collect::<Vec<_>>())
+            .map(|block| {
+                let warm = Arc::clone(&warm);
+                async move { warm.block(&block).await.map(drop) }
+            })
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect::<()>()
+            .await?;
         let loaded = Utc::now();
         info!(
             release = release.number,
             rows = release.rows,
             age_ms = (loaded - release.published).num_milliseconds(),
+            warm_bytes = warm.bytes(),
             "serving"
         );
-        self.served.store(Some(Arc::new(Served {
+        let served = Arc::new(Served {
             release,
             loaded,
             tables,
-        })));
+            warm,
+        });
+        self.served.store(Some(Arc::clone(&served)));
         // Had the pointer changed between the two reads, it will be seen as changed again.
-        *seen = etag;
-        Ok(true)
+        followed.seen = etag;
+        Ok(Some(served))
     }
+}
+
+/// What following remembers from one release to the next.
+struct Followed {
+    seen: Option<String>,
+    warm: Arc<Warm>,
+    /// Bytes of the dictionary when it was last made anew.
+    dictionary_bytes: usize,
+}
+
+impl Followed {
+    /// Starts over with an empty dictionary when most of it may be of files that are gone.
+    fn renew_grown_dictionary(&mut self) {
+        let (factor, bytes) = DICTIONARY_GROWTH;
+        let now = self.warm.dictionary().read().bytes();
+        if self.dictionary_bytes > 0 && now > factor * self.dictionary_bytes + bytes {
+            info!(bytes = now, "making the dictionary anew");
+            self.warm = Arc::new(self.warm.renewed());
+            self.dictionary_bytes = 0;
+        }
+    }
+}
+
+/// Reads base tables into memory, newest days first, as far as the bound allows, and forgets older releases.
+async fn fill(served: &Served) {
+    let warm = &served.warm;
+    let named: HashSet<&str> = served.tables.values().flatten().map(|block| block.key.as_ref()).collect();
+    warm.forget(|key| named.contains(key)).await;
+    let bound = warm.bound() as f64 * FILL_AHEAD;
+    let mut base: Vec<_> = served.tables.iter().filter(|(name, _)| name.is_base()).flat_map(|(_, blocks)| blocks).collect();
+    base.sort_by_key(|block| std::cmp::Reverse(block.files.last().map(|file| file.partition.day)));
+    for block in base {
+        if warm.bytes() as f64 >= bound {
+            break;
+        }
+        if let Err(error) = warm.block(block).await {
+            warn!(%error, table = %block.table, "cannot read ahead");
+            return;
+        }
+    }
+    debug!(warm_bytes = warm.bytes(), "read ahead");
 }

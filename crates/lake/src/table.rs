@@ -85,6 +85,11 @@ impl TableName {
         matches!(self, Self::Allocations | Self::Assets)
     }
 
+    /// Whether it is derived from a base table.
+    pub fn is_derived(self) -> bool {
+        Self::ALL.into_iter().any(|base| base.derived().contains(&self))
+    }
+
     /// Columns of its data files. The partition columns are not among them, as Delta Lake wants it.
     pub fn schema(self) -> SchemaRef {
         match self {

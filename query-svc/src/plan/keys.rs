@@ -19,6 +19,7 @@ use datafusion::{
     common::{Result, exec_err},
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
 };
+use lake::schema::allocations;
 use rustc_hash::FxHashMap;
 
 use super::labels::CodedLabels;
@@ -30,6 +31,11 @@ const MOST_COLUMNS: usize = 4;
 pub(crate) trait CodedKey: Key + Clone + Debug + PartialEq + Eq + Hash + Send + Sync {
     /// The columns that its value is computed from.
     fn columns(&self) -> &'static [&'static str];
+
+    /// The columns that a table must tell apart to answer by it.
+    fn told_apart(&self) -> &'static [&'static str] {
+        self.columns()
+    }
 
     /// Whether the value is what stands in its only column.
     fn is_column(&self) -> bool;
@@ -161,6 +167,14 @@ impl CodedKey for AllocationKey {
             Self::Alias(_) => &["labels", "annotations"],
             Self::Label(_) => &["labels"],
             Self::Annotation(_) => &["annotations"],
+        }
+    }
+
+    fn told_apart(&self) -> &'static [&'static str] {
+        match self {
+            // Of these columns only whether they are of a pod counts.
+            Self::Service => &["services", allocations::UNMOUNTED],
+            _ => self.columns(),
         }
     }
 

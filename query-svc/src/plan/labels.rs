@@ -24,4 +24,8 @@ impl Labels for CodedLabels<'_> {
         let at = self.entries.binary_search_by_key(&wanted, |(name, _)| *name).ok()?;
         Some(self.names.text_of(self.entries[at].1))
     }
+
+    fn any_key(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.entries.iter().any(|(name, _)| test(self.names.text_of(*name)))
+    }
 }

@@ -1,179 +1,285 @@
 //! The relational part of a query: which table and files answer it, and the plan over them.
 
-mod name;
+mod factor;
+mod filter;
+mod keys;
+mod labels;
 mod rows;
+mod sets;
 
-use std::sync::Arc;
-
-use cost_model::{Accumulate, Aggregation, AllocationKey, AssetAggregation, Calendar, LabelAliases, Step, Window};
-use cost_plan::{aggregate, table::ReleasedFiles};
-use datafusion::{
-    common::ScalarValue,
-    error::DataFusionError,
-    logical_expr::{Expr, col, lit},
-    prelude::{DataFrame, SessionContext},
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
 };
-use lake::{DataFile, Lake, Resolution, TableName, schema::allocations};
 
-use crate::release::Served;
+use arrow::array::RecordBatch;
+use cost_model::{AssetAggregation, Filter, LabelAliases, aggregation::Grouping};
+use cost_plan::aggregate::{self, Input, derived_keys};
+use datafusion::{
+    error::Result,
+    execution::runtime_env::RuntimeEnv,
+    logical_expr::{Expr, col, lit},
+    prelude::{DataFrame, SessionConfig, SessionContext},
+};
+use futures::StreamExt as _;
+use lake::TableName;
+
+pub(crate) use self::{
+    factor::{Factors, Place, PlaceKind, factor_of},
+    filter::{CodedField, matches},
+    keys::CodedKey,
+    labels::CodedLabels,
+    sets::{Sets, TooManySteps},
+};
+use crate::{
+    release::Served,
+    warm::{self, ScanCounts},
+};
 
 /// Column of a result that counts its sets from 0.
 pub(crate) const SET: &str = "set";
-/// Column of a result that holds the name of an allocation.
-pub(crate) const NAME: &str = "name";
-/// Column of a result that holds the name of what assets were added up to. They have a name of their own, which an
-/// aggregate keeps when its members agree on it.
-pub(crate) const KEY: &str = "key";
 
-/// The most steps in one question: an answer has an entry for each, empty ones included.
-pub(crate) const MOST_STEPS: u64 = 100_000;
+/// Below this many rows, a second thread costs more than it brings.
+const PARALLEL_ROWS: u64 = 64 * 1024;
 
-/// The span that a question is about, and the sets that it is to be answered in.
-#[derive(Clone, Debug)]
-pub(crate) struct Sets {
-    /// In whole steps.
-    window: Window,
-    step: Step,
-    /// In order of time, next to each other.
-    windows: Vec<Window>,
-    /// Whether a set may hold several steps.
-    accumulated: bool,
+/// Column of a result that holds the code of a key.
+pub(crate) fn key_column(index: usize) -> String {
+    format!("key_{index}")
 }
 
-/// More sets than an answer may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the window holds {found} steps of {step}, allowed are {MOST_STEPS}: ask for a shorter window or a longer step"
-)]
-pub(crate) struct TooManySteps {
-    found: u64,
-    step: Step,
-}
-
-impl Sets {
-    pub(crate) fn new(window: Window, step: Step, accumulate: Accumulate) -> Result<Self, TooManySteps> {
-        let calendar = Calendar::utc();
-        let found = window.step_count(step, calendar);
-        if found > MOST_STEPS {
-            return Err(TooManySteps { found, step });
-        }
-        let window = window.align(step, calendar);
-        let mut windows: Vec<Window> = window
-            .steps(step, calendar)
-            .map(|set| accumulate.bucket(set, window, calendar))
-            .collect();
-        windows.dedup();
-        Ok(Self {
-            window,
-            step,
-            windows,
-            accumulated: accumulate != Accumulate::None,
-        })
-    }
-
-    pub(crate) fn windows(&self) -> &[Window] {
-        &self.windows
-    }
-
-    pub(crate) fn accumulated(&self) -> bool {
-        self.accumulated
-    }
-
-    /// The column [`SET`], computed from the start of a row's window.
-    fn column(&self) -> Expr {
-        let starts = self.windows.iter().map(|set| set.start().timestamp_micros()).collect();
-        rows::set_of(col(allocations::WINDOW_START), starts).alias(SET)
-    }
-
-    fn holds(&self) -> Expr {
-        let micros = |time: chrono::DateTime<chrono::Utc>| {
-            lit(ScalarValue::TimestampMicrosecond(
-                Some(time.timestamp_micros()),
-                Some("UTC".into()),
-            ))
-        };
-        col(allocations::WINDOW_START)
-            .gt_eq(micros(self.window.start()))
-            .and(col(allocations::WINDOW_START).lt(micros(self.window.end())))
-    }
-
-    fn may_hold(&self, file: &DataFile) -> bool {
-        let resolution = match self.step {
-            Step::Hour => Resolution::Hour,
-            Step::Day => Resolution::Day,
-        };
-        // A window that ends at midnight does not reach into the day that begins there.
-        let last = self.window.end() - chrono::TimeDelta::microseconds(1);
-        file.partition.resolution == resolution
-            && (self.window.start().date_naive()..=last.date_naive()).contains(&file.partition.day)
-    }
-}
-
-/// The table that answers a question at the least cost.
-fn allocation_table(aggregation: &Aggregation) -> TableName {
-    let in_derived_table = |key: &AllocationKey| {
-        matches!(
-            key,
-            AllocationKey::Cluster
-                | AllocationKey::Namespace
-                | AllocationKey::ControllerKind
-                | AllocationKey::Controller
-                | AllocationKey::Deployment
-                | AllocationKey::DaemonSet
-                | AllocationKey::StatefulSet
-                | AllocationKey::Job
-        )
-    };
-    if aggregation.name_keys().iter().all(in_derived_table) {
-        TableName::AllocationsByController
-    } else {
-        TableName::Allocations
-    }
-}
-
-/// The session and lake that plans run in.
+/// The sessions that plans run in.
 pub(crate) struct Planner {
-    session: SessionContext,
-    lake: Lake,
-    aliases: Arc<LabelAliases>,
+    serial: SessionContext,
+    parallel: SessionContext,
+    threads: usize,
+    pub(crate) aliases: Arc<LabelAliases>,
 }
 
 impl Planner {
-    pub(crate) fn new(session: SessionContext, lake: Lake) -> Self {
+    pub(crate) fn new(runtime: &Arc<RuntimeEnv>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let session = |partitions| {
+            let config = SessionConfig::new()
+                .with_target_partitions(partitions)
+                // Pieces of blocks are cut to a good size already.
+                .with_coalesce_batches(false);
+            SessionContext::new_with_config_rt(config, Arc::clone(runtime))
+        };
         Self {
-            session,
-            lake,
-            aliases: Arc::new(LabelAliases::default()),
+            serial: session(1),
+            parallel: session(threads),
+            threads,
+            aliases: Arc::default(),
+        }
+    }
+}
+
+/// What was read to answer a question, for whoever wants to know.
+#[derive(Debug)]
+pub(crate) struct ReadTable {
+    pub(crate) table: TableName,
+    pub(crate) files: u64,
+    pub(crate) rows: u64,
+    pub(crate) reason: &'static str,
+    pub(crate) counts: Arc<ScanCounts>,
+}
+
+/// One question's view of a release.
+pub(crate) struct Reader<'a> {
+    pub(crate) planner: &'a Planner,
+    pub(crate) served: &'a Served,
+    pub(crate) sets: &'a Sets,
+    read: Mutex<Vec<ReadTable>>,
+    plans: Mutex<Vec<String>>,
+    explain: bool,
+}
+
+/// Rows of a table, and what adding them up needs to know.
+pub(crate) struct Rows {
+    pub(crate) frame: DataFrame,
+    pub(crate) input: Input,
+}
+
+/// The table that tells these columns apart at the least cost, and why.
+fn table_for(base: TableName, columns: &BTreeSet<&'static str>) -> (TableName, &'static str) {
+    let tells = |table: &TableName| {
+        let keys = derived_keys(*table).unwrap_or_default();
+        columns.iter().all(|column| keys.contains(column))
+    };
+    match base.derived().iter().find(|table| tells(table)) {
+        Some(table) => (*table, "the smallest derived table that tells apart what is asked about"),
+        None => (base, "no derived table tells apart what is asked about"),
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(planner: &'a Planner, served: &'a Served, sets: &'a Sets, explain: bool) -> Self {
+        Self {
+            planner,
+            served,
+            sets,
+            read: Mutex::default(),
+            plans: Mutex::default(),
+            explain,
         }
     }
 
-    /// Allocations by set and name.
-    pub(crate) fn allocations(
+    /// The rows of the question's window, of the smallest table that tells `columns` apart.
+    pub(crate) async fn rows<F: CodedField>(
         &self,
-        served: &Served,
-        sets: &Sets,
-        aggregation: Aggregation,
-    ) -> Result<DataFrame, DataFusionError> {
-        let input = self.scan(served, allocation_table(&aggregation), sets)?;
-        let name = name::name_of(aggregation, &self.aliases).alias(NAME);
-        aggregate::allocations(input, vec![sets.column(), name])
+        base: TableName,
+        columns: &BTreeSet<&'static str>,
+        filter: &Filter<F>,
+    ) -> Result<Rows> {
+        let (table, reason) = table_for(base, columns);
+        let days = self.sets.days();
+        let resolution = self.sets.resolution();
+        let blocks: Vec<_> = self
+            .served
+            .blocks(table)
+            .iter()
+            .filter(|block| block.resolution == resolution && block.may_hold(&days))
+            .cloned()
+            .collect();
+        let warm = self.served.warm();
+        let mut zero: Option<BTreeSet<&'static str>> = None;
+        for spec in &blocks {
+            // Of what is not in memory nothing is known.
+            let known = warm.peek(spec).await.map(|block| block.zero.clone()).unwrap_or_default();
+            zero = Some(match zero {
+                None => known,
+                Some(zero) => zero.intersection(&known).copied().collect(),
+            });
+        }
+        let clusters = {
+            let (filter, dictionary) = (filter.clone(), Arc::clone(warm.dictionary()));
+            move |cluster| filter.may_match_cluster(dictionary.read().text_of(cluster))
+        };
+        let counts = Arc::new(ScanCounts::default());
+        let rows = blocks.iter().map(|block| block.rows()).sum();
+        let parallel = rows >= PARALLEL_ROWS;
+        let (session, partitions) = if parallel {
+            (&self.planner.parallel, self.planner.threads)
+        } else {
+            (&self.planner.serial, 1)
+        };
+        let scan = warm::scan(table, warm, &blocks, &days, &(Arc::new(clusters) as _), partitions, &counts)?;
+        let mut frame = session.read_table(Arc::new(scan))?;
+        if let Some(holds) = self.sets.holds() {
+            frame = frame.filter(holds)?;
+        }
+        self.note(&self.read, ReadTable {
+            table,
+            files: blocks.iter().map(|block| block.files.len() as u64).sum(),
+            rows,
+            reason,
+            counts,
+        });
+        let mut input = Input::new(Arc::clone(warm.dictionary()));
+        input.zero = zero.unwrap_or_default();
+        Ok(Rows { frame, input })
+    }
+
+    fn note<T>(&self, notes: &Mutex<Vec<T>>, note: T) {
+        notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
+    /// Runs a plan. Dropping the future ends the work.
+    pub(crate) async fn run(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
+        if self.explain {
+            self.note(&self.plans, frame.logical_plan().display_indent().to_string());
+        }
+        let mut stream = frame.execute_stream().await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+
+    /// What was read and planned so far.
+    pub(crate) fn notes(self) -> (Vec<ReadTable>, Vec<String>) {
+        let Self { read, plans, .. } = self;
+        (
+            read.into_inner().unwrap_or_else(PoisonError::into_inner),
+            plans.into_inner().unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// The expressions that rows are grouped by to be items of sets: the set's number, unless there is but one, and
+    /// the codes of the keys.
+    pub(crate) fn group_by<K: CodedKey>(&self, grouping: &Grouping<K>) -> Vec<Expr> {
+        let mut expressions = self.keys(grouping);
+        if self.sets.windows().len() > 1 || expressions.is_empty() {
+            expressions.insert(0, self.sets.column().alias(SET));
+        }
+        expressions
+    }
+
+    /// The codes of the keys.
+    pub(crate) fn keys<K: CodedKey>(&self, grouping: &Grouping<K>) -> Vec<Expr> {
+        let dictionary = self.served.warm().dictionary();
+        let keys = grouping.name_keys().iter().enumerate();
+        keys.map(|(index, key)| keys::key_of(key, dictionary, &self.planner.aliases).alias(key_column(index)))
+            .collect()
+    }
+
+    /// Whether a row matches; none when all do.
+    pub(crate) fn matches<F: CodedField>(&self, filter: &Filter<F>) -> Option<Expr> {
+        let dictionary = self.served.warm().dictionary();
+        (!filter.is_all()).then(|| matches(filter, dictionary, &self.planner.aliases))
     }
 
     /// Assets by set and name.
-    pub(crate) fn assets(
+    pub(crate) async fn assets(
         &self,
-        served: &Served,
-        sets: &Sets,
-        aggregation: AssetAggregation,
-    ) -> Result<DataFrame, DataFusionError> {
-        let input = self.scan(served, TableName::Assets, sets)?;
-        let name = name::name_of(aggregation, &self.aliases).alias(KEY);
-        aggregate::assets(input, vec![sets.column(), name])
-    }
-
-    fn scan(&self, served: &Served, table: TableName, sets: &Sets) -> Result<DataFrame, DataFusionError> {
-        let files = served.files(table).iter().filter(|file| sets.may_hold(file));
-        let files = ReleasedFiles::new(&self.lake, table, files);
-        self.session.read_table(Arc::new(files))?.filter(sets.holds())
+        grouping: &AssetAggregation,
+        filter: &cost_model::AssetFilter,
+    ) -> Result<Vec<RecordBatch>> {
+        let columns = told_apart(grouping).chain(filter_columns(filter)).collect();
+        let Rows { mut frame, input } = self.rows(TableName::Assets, &columns, filter).await?;
+        if let Some(matches) = self.matches(filter) {
+            frame = frame.filter(matches)?;
+        }
+        self.run(aggregate::assets(frame, self.group_by(grouping), &input)?).await
     }
 }
+
+/// The columns that a grouping tells apart.
+pub(crate) fn told_apart<K: CodedKey>(grouping: &Grouping<K>) -> impl Iterator<Item = &'static str> {
+    grouping.name_keys().iter().flat_map(CodedKey::told_apart).copied()
+}
+
+/// The columns that a filter tells apart.
+pub(crate) fn filter_columns<F: CodedField>(filter: &Filter<F>) -> impl Iterator<Item = &'static str> {
+    filter.fields().flat_map(CodedField::columns).copied()
+}
+
+/// The cost of a row by these columns, of those that are not zero throughout.
+pub(crate) fn sum_of(columns: &[&'static str], input: &Input) -> Expr {
+    let present = columns.iter().filter(|column| !input.zero.contains(*column));
+    present.map(|column| col(*column)).reduce(|a, b| a + b).unwrap_or_else(|| lit(0.0))
+}
+
+/// What a row's CPU costs.
+pub(crate) const CPU_COST: [&str; 2] = ["cpu_cost", "cpu_cost_adjustment"];
+/// What a row's GPUs cost.
+pub(crate) const GPU_COST: [&str; 2] = ["gpu_cost", "gpu_cost_adjustment"];
+/// What a row's memory costs.
+pub(crate) const RAM_COST: [&str; 2] = ["ram_cost", "ram_cost_adjustment"];
+/// What a row costs without what is shared with it.
+pub(crate) const UNSHARED_COST: [&str; 13] = [
+    "cpu_cost",
+    "cpu_cost_adjustment",
+    "gpu_cost",
+    "gpu_cost_adjustment",
+    "ram_cost",
+    "ram_cost_adjustment",
+    "pv_cost",
+    "pv_cost_adjustment",
+    "network_cost",
+    "network_cost_adjustment",
+    "load_balancer_cost",
+    "load_balancer_cost_adjustment",
+    "external_cost",
+];
