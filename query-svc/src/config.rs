@@ -25,10 +25,41 @@ pub struct Config {
     /// MiB of memory that queries may use together.
     #[serde(default = "default_memory")]
     pub memory_mib: u64,
+    /// MiB of tables that are kept in memory; what does not fit is read when it is asked about.
+    #[serde(default = "default_warm")]
+    pub warm_mib: u64,
+    /// What questions may use up.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// What questions may use up.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Questions that are answered at once.
+    pub concurrent: usize,
+    /// Questions that may wait for that; further ones are refused.
+    pub waiting: usize,
+    /// Items in one answer.
+    pub items: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            concurrent: 16,
+            waiting: 256,
+            items: 2_000_000,
+        }
+    }
 }
 
 /// MiB of memory for queries, unless told otherwise.
 pub const DEFAULT_MEMORY_MIB: u64 = 1024;
+
+/// MiB of tables in memory, unless told otherwise.
+pub const DEFAULT_WARM_MIB: u64 = 384;
 
 /// Less than this does not hold the groups of one query.
 const LEAST_MEMORY_MIB: u64 = 64;
@@ -39,6 +70,10 @@ fn default_follow() -> Duration {
 
 fn default_memory() -> u64 {
     DEFAULT_MEMORY_MIB
+}
+
+fn default_warm() -> u64 {
+    DEFAULT_WARM_MIB
 }
 
 impl Config {
@@ -63,6 +98,14 @@ impl Config {
                 config.memory_mib.to_string(),
                 format!("{LEAST_MEMORY_MIB} or more"),
             ));
+        }
+        for (key, value) in [
+            ("limits.concurrent", config.limits.concurrent),
+            ("limits.items", config.limits.items),
+        ] {
+            if value == 0 {
+                return Err(invalid(key, "0".to_owned(), "1 or more".to_owned()));
+            }
         }
         Ok(config)
     }

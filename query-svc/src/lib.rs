@@ -1,18 +1,21 @@
 //! Query: answers allocation and asset questions over the newest release, and changes to a newer one without failing
 //! a request. It reaches the lake only through the storage gateway.
 
+mod allocate;
 mod answer;
+mod catalog;
 pub mod config;
 mod grpc;
 mod plan;
+mod question;
 mod release;
+mod warm;
 
 use std::{sync::Arc, time::Duration};
 
 use datafusion::{
     error::DataFusionError,
     execution::{memory_pool::GreedyMemoryPool, runtime_env::RuntimeEnvBuilder},
-    prelude::SessionConfig,
 };
 use fedcost_proto::query::v1::query_service_server::QueryServiceServer;
 use lake::Lake;
@@ -28,7 +31,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::Config;
-use self::{grpc::QueryHandlers, plan::Planner, release::Releases};
+use self::{
+    grpc::{Limits, QueryHandlers},
+    plan::Planner, release::Releases,
+};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "query-svc";
@@ -67,12 +73,13 @@ pub async fn serve_with_metrics(
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
         .build_arc()?;
-    let session = cost_plan::table::session(&lake, SessionConfig::new(), runtime)?;
-    let releases = Releases::new(lake.clone());
-    let handlers = QueryHandlers {
-        planner: Planner::new(session, lake),
-        releases: releases.clone(),
+    let releases = Releases::new(lake, config.warm_mib << 20);
+    let limits = Limits {
+        concurrent: config.limits.concurrent,
+        waiting: config.limits.waiting,
+        items: config.limits.items,
     };
+    let handlers = QueryHandlers::new(Planner::new(&runtime), releases.clone(), limits);
     let service = QueryServiceServer::new(handlers)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 
-    /// Runs a plan. Dropping the future ends the work.
+    /// Runs a plan. Dropping the future ends the work. There is always a batch, as it knows the columns.
     pub(crate) async fn run(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
         if self.explain {
             self.note(&self.plans, frame.logical_plan().display_indent().to_string());
@@ -193,6 +193,9 @@ impl<'a> Reader<'a> {
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
             batches.push(batch?);
+        }
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(stream.schema()));
         }
         Ok(batches)
     }

@@ -68,6 +68,11 @@ impl Sets {
         self.window
     }
 
+    /// How long a step is.
+    pub(crate) fn step_hours(&self) -> f64 {
+        self.step.duration().num_seconds() as f64 / 3600.0
+    }
+
     pub(crate) fn resolution(&self) -> Resolution {
         match self.step {
             Step::Hour => Resolution::Hour,

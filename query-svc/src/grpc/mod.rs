@@ -1,0 +1,355 @@
+//! The gRPC side: checking questions, and streaming answers.
+
+mod error;
+mod question;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use async_stream::try_stream;
+use async_trait::async_trait;
+use chrono::Utc;
+use cost_model::{Accumulate, AllocationFilter, AssetFilter, Step, filter::Leniency};
+use fedcost_proto::query::v1::{
+    self as proto, AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
+    ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAllocationsResponse, QueryAssetsRequest,
+    QueryAssetsResponse, query_service_server::QueryService,
+};
+use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream::BoxStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::{Request, Response, Status};
+
+use self::error::QueryError;
+use crate::{
+    answer::{self, Answer, SetSummary, SetOf, allocation_messages, asset_messages, pieces, timestamp, window_message},
+    catalog,
+    plan::{Planner, Reader, Sets},
+    release::{Releases, Served},
+};
+
+/// Items in one message, so that none grows past what gRPC takes.
+const ITEMS_PER_MESSAGE: usize = 256;
+
+/// What questions may use up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Questions that are answered at once.
+    pub(crate) concurrent: usize,
+    /// Questions that may wait for that.
+    pub(crate) waiting: usize,
+    /// Items in one answer.
+    pub(crate) items: usize,
+}
+
+/// Answers the calls of `fedcost.query.v1`.
+pub(crate) struct QueryHandlers {
+    planner: Planner,
+    releases: Releases,
+    limits: Limits,
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl QueryHandlers {
+    pub(crate) fn new(planner: Planner, releases: Releases, limits: Limits) -> Self {
+        Self {
+            planner,
+            releases,
+            limits,
+            running: Arc::new(Semaphore::new(limits.concurrent)),
+            waiting: Arc::new(Semaphore::new(limits.waiting)),
+        }
+    }
+
+    fn served(&self) -> Result<Arc<Served>, QueryError> {
+        self.releases.current().ok_or(QueryError::NoRelease)
+    }
+
+    /// Waits for a turn. It lasts for as long as the permit is held, so for an answer until it is sent.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        let busy = || QueryError::Busy { waiting: self.limits.waiting };
+        if let Ok(turn) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok(turn);
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+        // The semaphore is never closed.
+        Arc::clone(&self.running).acquire_owned().await.map_err(|_| busy())
+    }
+
+    fn check_size(&self, answer: &Answer) -> Result<(), QueryError> {
+        let (items, most) = (answer.rows(), self.limits.items);
+        if items > most {
+            return Err(QueryError::TooManyItems { items, most });
+        }
+        Ok(())
+    }
+
+    async fn allocations(&self, request: &QueryAllocationsRequest) -> Result<Answered, QueryError> {
+        let question = question::allocations(request)?;
+        let turn = self.turn().await?;
+        let (served, started) = (self.served()?, Instant::now());
+        let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        let answer = answer::allocations(&reader, &question, Utc::now()).await?;
+        self.check_size(&answer)?;
+        let explanation = request.explain.then(|| explanation(reader, started));
+        Ok(Answered { answer: Arc::new(answer), explanation, turn })
+    }
+
+    async fn assets(&self, request: &QueryAssetsRequest) -> Result<Answered, QueryError> {
+        let question = question::assets(request)?;
+        let turn = self.turn().await?;
+        let (served, started) = (self.served()?, Instant::now());
+        let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        let answer = answer::assets(&reader, &question).await?;
+        self.check_size(&answer)?;
+        let explanation = request.explain.then(|| explanation(reader, started));
+        Ok(Answered { answer: Arc::new(answer), explanation, turn })
+    }
+}
+
+/// An answer that is still to be sent.
+struct Answered {
+    answer: Arc<Answer>,
+    explanation: Option<proto::Explanation>,
+    turn: OwnedSemaphorePermit,
+}
+
+fn explanation(reader: Reader<'_>, started: Instant) -> proto::Explanation {
+    let release = reader.served.release.number;
+    let (read, plans) = reader.notes();
+    let scans = read.into_iter().map(|read| proto::TableScan {
+        table: read.table.to_string(),
+        files: read.files,
+        files_read: read.counts.files_read.load(Ordering::Relaxed),
+        bytes_read: read.counts.bytes_read.load(Ordering::Relaxed),
+        rows: read.rows,
+        reason: read.reason.to_owned(),
+    });
+    proto::Explanation {
+        scans: scans.collect(),
+        plans,
+        release,
+        elapsed_micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+type Responses<T> = BoxStream<'static, Result<T, Status>>;
+
+#[async_trait]
+impl QueryService for QueryHandlers {
+    type QueryAllocationsStream = Responses<QueryAllocationsResponse>;
+
+    async fn query_allocations(
+        &self,
+        request: Request<QueryAllocationsRequest>,
+    ) -> Result<Response<Self::QueryAllocationsStream>, Status> {
+        let answered = self.allocations(request.get_ref()).await?;
+        let message = |(set, window), allocations| QueryAllocationsResponse {
+            set,
+            window,
+            allocations,
+        };
+        Ok(Response::new(rows(answered, allocation_messages, message)))
+    }
+
+    type QueryAllocationColumnsStream = Responses<ColumnsResponse>;
+
+    async fn query_allocation_columns(
+        &self,
+        request: Request<QueryAllocationsRequest>,
+    ) -> Result<Response<Self::QueryAllocationColumnsStream>, Status> {
+        Ok(Response::new(columns(self.allocations(request.get_ref()).await?)))
+    }
+
+    type QueryAssetsStream = Responses<QueryAssetsResponse>;
+
+    async fn query_assets(
+        &self,
+        request: Request<QueryAssetsRequest>,
+    ) -> Result<Response<Self::QueryAssetsStream>, Status> {
+        let answered = self.assets(request.get_ref()).await?;
+        let message = |(set, window), assets| QueryAssetsResponse { set, window, assets };
+        Ok(Response::new(rows(answered, asset_messages, message)))
+    }
+
+    type QueryAssetColumnsStream = Responses<ColumnsResponse>;
+
+    async fn query_asset_columns(
+        &self,
+        request: Request<QueryAssetsRequest>,
+    ) -> Result<Response<Self::QueryAssetColumnsStream>, Status> {
+        Ok(Response::new(columns(self.assets(request.get_ref()).await?)))
+    }
+
+    async fn autocomplete(
+        &self,
+        request: Request<AutocompleteRequest>,
+    ) -> Result<Response<AutocompleteResponse>, Status> {
+        let request = request.into_inner();
+        let window = question::window(request.window)?;
+        let sets = Sets::new(window, Step::Day, Accumulate::All).map_err(QueryError::from)?;
+        let malformed = |takes| QueryError::Field { field: "field", got: request.field.clone(), takes };
+        let _turn = self.turn().await?;
+        let served = self.served()?;
+        let reader = Reader::new(&self.planner, &served, &sets, false);
+        let values = if request.assets {
+            let filter = AssetFilter::parse(&request.filter, Leniency::Strict).map_err(QueryError::from)?;
+            let field = catalog::AssetListing::parse(&request.field);
+            let field = field.ok_or_else(|| malformed(catalog::AssetListing::TAKES))?;
+            catalog::asset_values(&reader, &field, &filter).await
+        } else {
+            let filter = AllocationFilter::parse(&request.filter, Leniency::Strict).map_err(QueryError::from)?;
+            let field = catalog::AllocationListing::parse(&request.field);
+            let field = field.ok_or_else(|| malformed(catalog::AllocationListing::TAKES))?;
+            catalog::allocation_values(&reader, &field, &filter).await
+        };
+        let values = values.map_err(QueryError::from)?;
+        Ok(Response::new(AutocompleteResponse {
+            values: catalog::search(values, &request.search, request.limit as usize),
+        }))
+    }
+
+    async fn list_clusters(&self, _: Request<ListClustersRequest>) -> Result<Response<ListClustersResponse>, Status> {
+        let served = self.served()?;
+        let clusters = catalog::clusters(&served).await.map_err(QueryError::from)?;
+        Ok(Response::new(ListClustersResponse { clusters }))
+    }
+
+    async fn get_release(&self, _: Request<GetReleaseRequest>) -> Result<Response<GetReleaseResponse>, Status> {
+        let served = self.served()?;
+        Ok(Response::new(GetReleaseResponse {
+            number: served.release.number,
+            published: Some(timestamp(served.release.published)),
+            loaded: Some(timestamp(served.loaded)),
+        }))
+    }
+}
+
+fn summary_message(set: &SetSummary) -> proto::SetSummary {
+    proto::SetSummary {
+        window: Some(window_message(set.window)),
+        items: set.items,
+    }
+}
+
+/// An answer in columns.
+fn columns(answered: Answered) -> Responses<ColumnsResponse> {
+    let Answered { answer, explanation, turn } = answered;
+    let messages = try_stream! {
+        let _turn = turn;
+        yield ColumnsResponse {
+            sets: answer.sets.iter().map(summary_message).collect(),
+            arrow_ipc: Vec::new(),
+            explanation,
+        };
+        let pieces = pieces(answer);
+        pin_mut!(pieces);
+        while let Some(piece) = pieces.try_next().await.map_err(QueryError::from)? {
+            yield ColumnsResponse { sets: Vec::new(), arrow_ipc: piece, explanation: None };
+        }
+    };
+    messages.boxed()
+}
+
+/// Reads the items of a chunk, each with its set.
+type ReadItems<T> = fn(&arrow::array::RecordBatch, &[SetSummary]) -> Result<Vec<(SetOf, T)>, cost_answer::ColumnsError>;
+
+/// An answer in messages. Each set has at least one, so that empty sets are seen.
+fn rows<T: Send + 'static, M: Send + 'static>(
+    answered: Answered,
+    read: ReadItems<T>,
+    message: impl Fn(SetOf, Vec<T>) -> M + Send + 'static,
+) -> Responses<M> {
+    let Answered { answer, turn, .. } = answered;
+    let messages = try_stream! {
+        let _turn = turn;
+        let mut grouped = Grouped::new(answer.sets.clone());
+        for chunk in 0..answer.chunks() {
+            let batch = answer.chunk(chunk).map_err(QueryError::from)?;
+            for (set, item) in read(&batch, &answer.sets).map_err(QueryError::from)? {
+                for (set, items) in grouped.push(set.0, item) {
+                    yield message(set, items);
+                }
+            }
+        }
+        for (set, items) in grouped.finish() {
+            yield message(set, items);
+        }
+    };
+    messages.boxed()
+}
+
+/// Items of one set until there are enough for a message.
+struct Grouped<T> {
+    sets: Vec<SetSummary>,
+    /// The set that is being gathered, and whether anything of it was sent.
+    set: u32,
+    sent: bool,
+    items: Vec<T>,
+}
+
+impl<T> Grouped<T> {
+    fn new(sets: Vec<SetSummary>) -> Self {
+        Self { sets, set: 0, sent: false, items: Vec::new() }
+    }
+
+    fn take(&mut self) -> (SetOf, Vec<T>) {
+        let window = self.sets.get(self.set as usize).map(|set| window_message(set.window));
+        self.sent = true;
+        ((self.set, window), std::mem::take(&mut self.items))
+    }
+
+    /// What is complete before `set` begins.
+    fn advance(&mut self, set: u32) -> Vec<(SetOf, Vec<T>)> {
+        let mut complete = Vec::new();
+        while self.set < set {
+            if !self.sent || !self.items.is_empty() {
+                complete.push(self.take());
+            }
+            (self.set, self.sent) = (self.set + 1, false);
+        }
+        complete
+    }
+
+    /// Adds an item, and returns what is complete.
+    fn push(&mut self, set: u32, item: T) -> Vec<(SetOf, Vec<T>)> {
+        let mut complete = self.advance(set);
+        self.items.push(item);
+        if self.items.len() == ITEMS_PER_MESSAGE {
+            complete.push(self.take());
+        }
+        complete
+    }
+
+    fn finish(mut self) -> Vec<(SetOf, Vec<T>)> {
+        let sets = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+        self.advance(sets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use cost_model::Window;
+
+    use super::*;
+
+    #[test]
+    fn every_set_has_a_message_and_none_is_too_long() {
+        let window = Window::new(DateTime::UNIX_EPOCH, DateTime::from_timestamp(60, 0).unwrap()).unwrap();
+        let counts = [0, 1, ITEMS_PER_MESSAGE, ITEMS_PER_MESSAGE + 1, 0];
+        let mut grouped = Grouped::new(vec![SetSummary { window, items: 0 }; counts.len()]);
+        let mut sent = Vec::new();
+        for (set, count) in (0..).zip(counts) {
+            for _ in 0..count {
+                sent.extend(grouped.push(set, ()));
+            }
+        }
+        sent.extend(grouped.finish());
+        let sent: Vec<_> = sent.into_iter().map(|((set, _), items)| (set, items.len())).collect();
+        let full = ITEMS_PER_MESSAGE;
+        assert_eq!(sent, [(0, 0), (1, 1), (2, full), (3, full), (3, 1), (4, 0)]);
+    }
+}
