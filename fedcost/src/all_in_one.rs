@@ -64,6 +64,8 @@ pub struct Options {
     pub follow: Duration,
     /// MiB of memory that queries may use together.
     pub query_memory_mib: u64,
+    /// MiB of tables that query keeps in memory.
+    pub query_warm_mib: u64,
     /// How long all services together may take to stop.
     pub stop_within: Duration,
 }
@@ -85,6 +87,7 @@ impl Options {
             // On loopback a look costs nothing, and a person waits for the first release.
             follow: Duration::from_millis(250),
             query_memory_mib: query_svc::config::DEFAULT_MEMORY_MIB,
+            query_warm_mib: query_svc::config::DEFAULT_WARM_MIB,
             stop_within: Duration::from_secs(1),
         }
     }
@@ -266,6 +269,8 @@ impl AllInOne {
             storage,
             follow: options.follow,
             memory_mib: options.query_memory_mib,
+            warm_mib: options.query_warm_mib,
+            limits: query_svc::config::LimitsConfig::default(),
         };
         let gateway_server = GatewayServer::new(gateway_config).with_metrics(gateway_metrics, Arc::new(registry));
         let running = vec![

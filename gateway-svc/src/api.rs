@@ -1,13 +1,24 @@
 //! The endpoints, one file per family.
 
-pub(crate) mod allocation;
-mod allocation_json;
-pub(crate) mod asset;
-mod asset_json;
-#[cfg(test)]
-mod golden_tests;
+mod allocation;
+mod asset;
+mod autocomplete;
+mod cloud_cost;
+mod cluster;
+mod csv;
+pub(crate) mod endpoints;
+mod explanation;
+mod filter;
+mod incoming;
 mod json;
+mod number;
+pub(crate) mod openapi;
+mod outgoing;
+mod page;
+pub(crate) mod reference_page;
 mod sets;
+mod settings;
 pub(crate) mod start_page;
-pub(crate) mod status;
+mod status;
+mod success;
 mod time_range;

@@ -26,9 +26,14 @@ pub struct Config {
     pub ingest: Endpoint,
     /// Where days begin.
     pub calendar: Calendar,
+    /// What costs are in: an ISO 4217 code such as `USD`.
+    pub currency: String,
     /// What clients may use up.
     pub limits: Limits,
 }
+
+/// What costs are in unless the file says something else.
+const CURRENCY: &str = "USD";
 
 /// What clients may use up, and how long things may take.
 #[derive(Clone, Debug, Deserialize)]
@@ -71,6 +76,8 @@ pub struct RawConfig {
     ingest: EndpointConfig,
     /// Such as `+02:00`; UTC by default.
     utc_offset: Option<String>,
+    /// An ISO 4217 code; `USD` by default. It is told to clients, and converts nothing.
+    currency: Option<String>,
     #[serde(default)]
     limits: Limits,
 }
@@ -94,6 +101,7 @@ impl Config {
             query: query.clone(),
             ingest: ingest.clone(),
             utc_offset: None,
+            currency: None,
             limits: Limits::default(),
         }
         .validate(Path::new("gateway-svc"))
@@ -120,6 +128,14 @@ impl RawConfig {
                     .map_err(|_| invalid("utc_offset", format!("{text:?}"), "an offset such as \"+02:00\""))?,
             ),
         };
+        let currency = self.currency.unwrap_or_else(|| CURRENCY.to_owned());
+        if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
+            return Err(invalid(
+                "currency",
+                format!("{currency:?}"),
+                "a code of three capital letters such as \"EUR\"",
+            ));
+        }
         for (key, value) in [
             ("limits.sets", self.limits.sets),
             ("limits.connections", self.limits.connections as u64),
@@ -134,6 +150,7 @@ impl RawConfig {
             ingest: endpoint(path, "ingest", &self.ingest, INGEST_SERVICE, trust_domain)?,
             server: self.server,
             calendar,
+            currency,
             limits: self.limits,
         })
     }
@@ -181,6 +198,7 @@ ingest: {address: 'https://127.0.0.1:7002'}
     fn little_has_to_be_said() {
         let config = load(FILE).unwrap();
         assert_eq!(config.calendar, Calendar::utc());
+        assert_eq!(config.currency, "USD");
         assert_eq!(config.limits.request_timeout, Duration::from_secs(120));
     }
 
@@ -190,6 +208,10 @@ ingest: {address: 'https://127.0.0.1:7002'}
             (
                 "utc_offset: Berlin",
                 "gateway.yaml: utc_offset: found \"Berlin\", allowed is an offset such as \"+02:00\"",
+            ),
+            (
+                "currency: euros",
+                "gateway.yaml: currency: found \"euros\", allowed is a code of three capital letters such as \"EUR\"",
             ),
             (
                 "limits: {sets: 0}",

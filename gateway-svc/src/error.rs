@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
+use cost_answer::{ColumnsError, DecodeError};
 use cost_model::ParameterError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -21,18 +22,16 @@ pub(crate) enum ApiError {
     Parameter(#[from] ParameterError),
     /// A window of too many sets.
     #[error(
-        "parameter window got {got:?}, which is {sets} sets of {step}; it takes at most {most} sets, so ask for \
+        "parameter {parameter} got {got:?}, which is {sets} sets of {step}; it takes at most {most} sets, so ask for \
              less time or a longer step"
     )]
     TooManySets {
+        parameter: &'static str,
         got: String,
         sets: u64,
         step: cost_model::Step,
         most: u64,
     },
-    /// A parameter that is not supported yet, where ignoring it would give another answer than was asked for.
-    #[error("parameter {parameter} is not supported yet; leave it out to be answered without it")]
-    Unsupported { parameter: String },
     /// No such path.
     #[error("there is nothing at {path}; see / for what there is")]
     NotFound { path: String },
@@ -48,9 +47,18 @@ pub(crate) enum ApiError {
     /// A message of another service that cannot be: sets out of order, or more than were asked for.
     #[error("another service answered out of order")]
     OutOfOrder,
+    /// Columns of another service that are not as agreed.
+    #[error("another service answered in columns that are not known")]
+    Columns(#[from] ColumnsError),
+    /// Columns of another service that cannot be read.
+    #[error("another service answered in columns that cannot be read")]
+    Decode(#[from] DecodeError),
     /// JSON that cannot be written.
     #[error("the answer could not be written")]
     Write(#[from] serde_json::Error),
+    /// A table that cannot be written.
+    #[error("the table could not be written")]
+    WriteTable(#[from] csv::Error),
     /// A handler that panicked.
     #[error("the answer could not be computed")]
     Panicked,
@@ -97,12 +105,16 @@ impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Parameter(_) | Self::TooManySets { .. } => StatusCode::BAD_REQUEST,
-            Self::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(status) => upstream_code(status.code()),
-            Self::OutOfOrder | Self::Write(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OutOfOrder
+            | Self::Columns(_)
+            | Self::Decode(_)
+            | Self::Write(_)
+            | Self::WriteTable(_)
+            | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -114,11 +126,13 @@ struct Explanation(String);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+        if status.is_server_error() {
             match &self {
                 Self::Upstream(upstream) => {
                     tracing::warn!(code = ?upstream.code(), message = upstream.message(), "another service failed");
                 }
+                Self::Columns(cause) => tracing::error!(error = %cause, "answer not as agreed"),
+                Self::Decode(cause) => tracing::error!(error = %cause, "answer cannot be read"),
                 other => tracing::warn!(error = %other, "request failed"),
             }
         }

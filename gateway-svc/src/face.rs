@@ -16,7 +16,11 @@ pub(crate) enum Face {
 
 impl Face {
     pub(crate) fn of(uri: &Uri) -> Self {
-        match uri.path().strip_prefix("/model") {
+        Self::of_path(uri.path())
+    }
+
+    pub(crate) fn of_path(path: &str) -> Self {
+        match path.strip_prefix("/model") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Kubecost,
             _ => Self::OpenCost,
         }

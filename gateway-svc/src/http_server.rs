@@ -15,12 +15,12 @@ use axum::{
 use http::{HeaderValue, Method, Uri, header};
 use tokio::time::timeout;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use tower_http::{catch_panic::CatchPanicLayer, CompressionLevel, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 
 pub(crate) use self::connections::serve;
 use crate::{
     Gateway,
-    api::{allocation, asset, start_page, status},
+    api::{endpoints::ENDPOINTS, openapi, reference_page, start_page},
     error::{ApiError, write_explanation},
     face::Face,
     metrics,
@@ -31,19 +31,19 @@ const MOST_BODY_BYTES: usize = 64 * 1024;
 
 /// All routes within what surrounds every request.
 pub(crate) fn router(gateway: Gateway) -> Router {
-    let routes = Router::new()
+    let pages = Router::new()
         .route("/", get(start_page::page))
         .route("/start.css", get(start_page::style))
         .route("/start.js", get(start_page::script))
-        .route("/model/allocation", get(allocation::answer))
-        .route("/allocation", get(allocation::answer))
-        .route("/allocation/compute", get(allocation::answer))
-        .route("/model/assets", get(asset::answer))
-        .route("/assets", get(asset::answer))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/status", get(status::status))
+        .route("/api", get(reference_page::page))
+        .route("/api.css", get(reference_page::style))
+        .route("/api.js", get(reference_page::script))
+        .route("/openapi.json", get(openapi::description))
         .route("/metrics", get(expose));
+    let routes = ENDPOINTS.iter().fold(pages, |routes, endpoint| {
+        let paths = endpoint.paths.iter();
+        paths.fold(routes, |routes, path| routes.route(path, (endpoint.handler)()))
+    });
     surround(routes, gateway)
 }
 
@@ -55,7 +55,8 @@ fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
             gateway.metrics.clone(),
             observe::observe,
         ))
-        .layer(CompressionLayer::new())
+        // Answers are large, and clients near: what packing takes longer is not made up for on the way.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(middleware::from_fn(explain))
         // Within the layer that explains, as their refusals want explaining.
         .layer(CatchPanicLayer::custom(panicked))
@@ -131,6 +132,7 @@ mod tests {
         Gateway {
             upstream: Upstream::new(nobody.clone(), nobody),
             calendar: Calendar::utc(),
+            currency: "USD".into(),
             limits: Arc::new(Limits::default()),
             metrics: GatewayMetrics::register(&mut registry),
             registry: Arc::new(registry),

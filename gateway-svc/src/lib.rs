@@ -8,7 +8,6 @@ mod face;
 mod http_server;
 mod metrics;
 mod parameters;
-mod unsupported;
 mod upstream;
 
 use std::{sync::Arc, time::Duration};
@@ -91,6 +90,7 @@ impl GatewayServer {
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
+            currency: config.currency.into(),
             limits: Arc::new(config.limits),
             metrics,
             registry,
@@ -122,6 +122,8 @@ pub enum GatewaySvcError {
 pub(crate) struct Gateway {
     upstream: Upstream,
     calendar: Calendar,
+    /// What costs are in, such as `USD`.
+    currency: Arc<str>,
     limits: Arc<Limits>,
     metrics: GatewayMetrics,
     registry: Arc<Registry>,

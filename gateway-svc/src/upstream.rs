@@ -5,8 +5,9 @@ use std::{future::Future, time::Duration};
 use fedcost_proto::{
     ingest::v1::{GetStatusRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
     query::v1::{
-        GetReleaseRequest, GetReleaseResponse, QueryAllocationsRequest, QueryAllocationsResponse, QueryAssetsRequest,
-        QueryAssetsResponse, query_service_client::QueryServiceClient,
+        AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
+        ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAssetsRequest,
+        query_service_client::QueryServiceClient,
     },
 };
 use service_kit::MAX_MESSAGE_BYTES;
@@ -37,18 +38,32 @@ impl Upstream {
         &self,
         question: QueryAllocationsRequest,
         deadline: Instant,
-    ) -> Result<Streaming<QueryAllocationsResponse>, ApiError> {
+    ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         let mut query = self.query.clone();
-        within(deadline, query.query_allocations(question)).await
+        within(deadline, query.query_allocation_columns(question)).await
     }
 
     pub(crate) async fn assets(
         &self,
         question: QueryAssetsRequest,
         deadline: Instant,
-    ) -> Result<Streaming<QueryAssetsResponse>, ApiError> {
+    ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         let mut query = self.query.clone();
-        within(deadline, query.query_assets(question)).await
+        within(deadline, query.query_asset_columns(question)).await
+    }
+
+    pub(crate) async fn autocomplete(
+        &self,
+        question: AutocompleteRequest,
+        deadline: Instant,
+    ) -> Result<AutocompleteResponse, ApiError> {
+        let mut query = self.query.clone();
+        within(deadline, query.autocomplete(question)).await
+    }
+
+    pub(crate) async fn clusters(&self, deadline: Instant) -> Result<ListClustersResponse, ApiError> {
+        let mut query = self.query.clone();
+        within(deadline, query.list_clusters(ListClustersRequest {})).await
     }
 
     pub(crate) async fn release(&self) -> Result<GetReleaseResponse, ApiError> {

@@ -1,5 +1,7 @@
 //! Columns that were written as a stream are read as rows, however the stream is cut.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not marked as tests")]
+
 use std::sync::Arc;
 
 use arrow::{

@@ -1,31 +1,64 @@
-//! `/model/allocation`, `/allocation` and `/allocation/compute`.
+//! `/allocation`, `/allocation/compute`, `/allocation/summary`, `/allocation/summary/topline` and
+//! `/allocation/trends`, with and without `/model`.
+
+pub(crate) mod figures;
+mod item;
+mod question;
+mod topline;
+mod trends;
 
 use axum::{extract::State, response::Response};
 use chrono::Utc;
-use cost_model::Aggregation;
-use fedcost_proto::query::v1::QueryAllocationsRequest;
 
+pub(crate) use self::{
+    question::page,
+    topline::{Topline, topline},
+    trends::{Trends, trends},
+};
+use self::item::{Allocation, Summary};
 use super::{
-    sets::{self, Shape},
+    csv::{CsvItem, CsvWriter},
+    outgoing,
+    sets::{SetWriter, Shape},
     time_range::TimeRange,
 };
-use crate::{Gateway, error::ApiError, face::Face, parameters::Parameters, unsupported};
+use crate::{
+    Gateway,
+    error::ApiError,
+    face::Face,
+    parameters::{Parameters, table},
+};
 
-pub(crate) async fn answer(
+pub(crate) async fn sets(
     State(gateway): State<Gateway>,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
-    let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?;
-    let aggregation = Aggregation::parse(parameters.get("aggregate").unwrap_or_default())?;
-    unsupported::refuse(&parameters)?;
-    let question = QueryAllocationsRequest {
-        window: Some(range.window()),
-        step: range.step().into(),
-        aggregate: aggregation.to_items(),
-        accumulate: range.accumulate().into(),
-    };
+    answer::<Allocation>(&gateway, face, &parameters, Shape::List).await
+}
+
+pub(crate) async fn summary(
+    State(gateway): State<Gateway>,
+    face: Face,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    answer::<Summary>(&gateway, face, &parameters, Shape::Summary).await
+}
+
+async fn answer<I: CsvItem>(
+    gateway: &Gateway,
+    face: Face,
+    parameters: &Parameters,
+    shape: Shape,
+) -> Result<Response, ApiError> {
+    let range = TimeRange::read(parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?;
+    let mut question = question::read(parameters, face, &range)?;
+    question.page = Some(page(parameters, &table::SORT_BY)?);
+    let format = parameters.word(&table::FORMAT)?;
     let deadline = gateway.deadline();
     let stream = gateway.upstream.allocations(question, deadline).await?;
-    sets::respond(stream, Shape::List, range.most_sets(), deadline).await
+    match format {
+        Some("csv") => outgoing::respond(stream, CsvWriter::<I>::new(), range.most_sets(), deadline).await,
+        _ => outgoing::respond(stream, SetWriter::<I>::new(shape), range.most_sets(), deadline).await,
+    }
 }

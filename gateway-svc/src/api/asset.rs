@@ -1,17 +1,34 @@
-//! `/model/assets` and `/assets`.
+//! `/assets`, `/assets/topline` and `/assets/diff`, with and without `/model`.
+
+mod diff;
+mod item;
+mod topline;
 
 use axum::{extract::State, response::Response};
 use chrono::Utc;
 use cost_model::AssetAggregation;
 use fedcost_proto::query::v1::QueryAssetsRequest;
 
+use self::item::Asset;
+pub(crate) use self::{
+    diff::diff,
+    topline::{Topline, topline},
+};
 use super::{
-    sets::{self, Shape},
+    allocation::page,
+    csv::CsvWriter,
+    filter, outgoing,
+    sets::{SetWriter, Shape},
     time_range::TimeRange,
 };
-use crate::{Gateway, error::ApiError, face::Face, parameters::Parameters, unsupported};
+use crate::{
+    Gateway,
+    error::ApiError,
+    face::Face,
+    parameters::{Parameters, table},
+};
 
-pub(crate) async fn answer(
+pub(crate) async fn sets(
     State(gateway): State<Gateway>,
     face: Face,
     parameters: Parameters,
@@ -22,15 +39,27 @@ pub(crate) async fn answer(
         Face::Kubecost => (Shape::List, range),
         Face::OpenCost => (Shape::Map, range.as_one_set()),
     };
-    let aggregation = AssetAggregation::parse(parameters.get("aggregate").unwrap_or_default())?;
-    unsupported::refuse(&parameters)?;
-    let question = QueryAssetsRequest {
+    let mut question = read(&parameters, face, &range)?;
+    question.page = Some(page(&parameters, &table::ASSET_SORT_BY)?);
+    let format = parameters.word(&table::FORMAT)?;
+    let deadline = gateway.deadline();
+    let stream = gateway.upstream.assets(question, deadline).await?;
+    match format {
+        Some("csv") => outgoing::respond(stream, CsvWriter::<Asset>::new(), range.most_sets(), deadline).await,
+        _ => outgoing::respond(stream, SetWriter::<Asset>::new(shape), range.most_sets(), deadline).await,
+    }
+}
+
+/// Reads a question about assets, all of them on one page.
+fn read(parameters: &Parameters, face: Face, range: &TimeRange) -> Result<QueryAssetsRequest, ApiError> {
+    let aggregation = AssetAggregation::parse(parameters.get(table::ASSET_AGGREGATE.name).unwrap_or_default())?;
+    Ok(QueryAssetsRequest {
         window: Some(range.window()),
         step: range.step().into(),
         aggregate: aggregation.to_items(),
         accumulate: range.accumulate().into(),
-    };
-    let deadline = gateway.deadline();
-    let stream = gateway.upstream.assets(question, deadline).await?;
-    sets::respond(stream, shape, range.most_sets(), deadline).await
+        filter: filter::assets(parameters)?,
+        page: None,
+        explain: parameters.is_set(&table::EXPLAIN, face)?,
+    })
 }

@@ -1,53 +1,200 @@
-//! Pieces of JSON that allocations and assets have in common.
+//! Writing JSON as it is sent: straight into bytes, since answers are large and made of little but numbers.
 
-use std::collections::{BTreeMap, HashMap};
-
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use cost_model::{Window, number};
 use fedcost_proto::query::v1 as proto;
 use prost_types::Timestamp;
 use serde::{Serialize, Serializer};
-
-/// A number as it is; null when JSON cannot write it, and without a fraction when it has none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Number(pub(crate) f64);
-
-/// A number rounded to five decimals, as allocations have them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FiveDecimals(pub(crate) f64);
-
-/// A number rounded to six decimals, as assets have them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SixDecimals(pub(crate) f64);
+use utoipa::ToSchema;
 
 // Every whole number up to here is one f64, and is written with as many digits as an integer has.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+// Up to here a decimal number is the shortest that reads as its f64, so that digits can be written as they are.
+const MOST_DIGITS: f64 = 1e15;
 
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.fract() == 0.0 && self.0.abs() <= LARGEST_EXACT {
-            serializer.serialize_i64(self.0 as i64)
-        } else {
-            // serde_json writes null for what is not finite.
-            serializer.serialize_f64(self.0)
+/// A number as it is; null when JSON cannot write it, and without a fraction when it has none.
+pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
+    if value.fract() == 0.0 && value.abs() <= LARGEST_EXACT {
+        whole(out, value as i64);
+    } else if value.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    } else {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// A number rounded to five decimals, as allocations have them.
+pub(crate) fn five_decimals(out: &mut Vec<u8>, value: f64) {
+    if !decimals::<100_000>(out, value) {
+        number(out, number::round_to_five_decimals(value).unwrap_or(f64::NAN));
+    }
+}
+
+/// A number rounded to six decimals, as assets have them.
+pub(crate) fn six_decimals(out: &mut Vec<u8>, value: f64) {
+    if !decimals::<1_000_000>(out, value) {
+        number(out, number::round_to_six_decimals(value).unwrap_or(f64::NAN));
+    }
+}
+
+/// Writes `value` rounded to units of one in `UNITS`, halves away from zero. False, and nothing written, when it has
+/// too many digits for that.
+fn decimals<const UNITS: u64>(out: &mut Vec<u8>, value: f64) -> bool {
+    if value == 0.0 {
+        out.push(b'0');
+        return true;
+    }
+    let scaled = value * UNITS as f64;
+    // Not so for what is no number.
+    if !(scaled.abs() < MOST_DIGITS) {
+        return false;
+    }
+    let rounded = scaled.round() as i64;
+    if rounded < 0 {
+        out.push(b'-');
+    }
+    let digits = rounded.unsigned_abs();
+    out.extend_from_slice(itoa::Buffer::new().format(digits / UNITS).as_bytes());
+    let mut rest = digits % UNITS;
+    if rest > 0 {
+        out.push(b'.');
+        let mut unit = UNITS / 10;
+        while rest > 0 {
+            // Below ten.
+            out.push(b'0' + (rest / unit) as u8);
+            rest %= unit;
+            unit /= 10;
+        }
+    }
+    true
+}
+
+/// A whole number.
+pub(crate) fn whole(out: &mut Vec<u8>, value: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A text with its quotation marks.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    string_content(out, text);
+    out.push(b'"');
+}
+
+/// A text without quotation marks around it.
+pub(crate) fn string_content(out: &mut Vec<u8>, text: &str) {
+    const fn wants_escape(byte: u8) -> bool {
+        byte < 0x20 || byte == b'"' || byte == b'\\'
+    }
+    let mut rest = text.as_bytes();
+    // No early end within a chunk, so that it is looked at in one go.
+    let plain = rest
+        .chunks(16)
+        .all(|chunk| !chunk.iter().fold(false, |found, byte| found | wants_escape(*byte)));
+    if plain {
+        out.extend_from_slice(rest);
+        return;
+    }
+    while let Some(at) = rest.iter().position(|byte| wants_escape(*byte)) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// A time as `2026-03-01T00:00:00Z`, since clients compare the text; null when there is none.
+pub(crate) fn time(out: &mut Vec<u8>, time: Option<DateTime<Utc>>) {
+    match time {
+        None => out.extend_from_slice(b"null"),
+        Some(time) => {
+            out.push(b'"');
+            time_content(out, time);
+            out.push(b'"');
         }
     }
 }
 
-impl Serialize for FiveDecimals {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number::round_to_five_decimals(self.0).map(Number).serialize(serializer)
+/// A time without quotation marks around it.
+pub(crate) fn time_content(out: &mut Vec<u8>, time: DateTime<Utc>) {
+    let pair = |number: u32| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+    let Ok(year @ 0..=9999) = u32::try_from(time.year()) else {
+        out.extend_from_slice(time.to_rfc3339_opts(SecondsFormat::Secs, true).as_bytes());
+        return;
+    };
+    let [c, d] = pair(year / 100);
+    let [y, e] = pair(year);
+    let [m, n] = pair(time.month());
+    let [a, b] = pair(time.day());
+    let [h, i] = pair(time.hour());
+    let [o, p] = pair(time.minute());
+    let [s, t] = pair(time.second());
+    out.extend_from_slice(&[
+        c, d, y, e, b'-', m, n, b'-', a, b, b'T', h, i, b':', o, p, b':', s, t, b'Z',
+    ]);
+}
+
+/// `{"start": …, "end": …}`.
+pub(crate) fn window(out: &mut Vec<u8>, window: Option<&proto::Window>) {
+    let (start, end) = window.map_or((None, None), |window| {
+        (instant(window.start.as_ref()), instant(window.end.as_ref()))
+    });
+    out.extend_from_slice(b"{\"start\":");
+    time(out, start);
+    out.extend_from_slice(b",\"end\":");
+    time(out, end);
+    out.push(b'}');
+}
+
+/// The time of a message; none when there is none, or one that no calendar has.
+pub(crate) fn instant(timestamp: Option<&Timestamp>) -> Option<DateTime<Utc>> {
+    let timestamp = timestamp?;
+    DateTime::from_timestamp(timestamp.seconds, timestamp.nanos.try_into().ok()?)
+}
+
+/// The span between two times; none when one is missing or they are not in order.
+pub(crate) fn span(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Option<Window> {
+    Window::new(start?, end?)
+}
+
+/// A map of texts. Its entries are put in order, so that equal answers are equal texts.
+pub(crate) fn texts<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+    out.push(b'{');
+    if entries.clone().is_sorted_by_key(|(key, _)| key) {
+        write_texts(out, entries);
+    } else {
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_unstable();
+        write_texts(out, entries.into_iter());
+    }
+    out.push(b'}');
+}
+
+fn write_texts<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (index, (key, value)) in entries.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(out, key);
+        out.push(b':');
+        string(out, value);
     }
 }
 
-impl Serialize for SixDecimals {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number::round_to_six_decimals(self.0).map(Number).serialize(serializer)
-    }
-}
-
-/// A time as `2026-03-01T00:00:00Z`: clients compare the text.
-#[derive(Clone, Copy, Debug)]
+/// A time in what serde writes.
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
 
 impl Serialize for Time {
@@ -59,8 +206,7 @@ impl Serialize for Time {
 impl Time {
     /// None when the message has none, or one that no calendar has.
     pub(crate) fn of(timestamp: Option<&Timestamp>) -> Option<Self> {
-        let timestamp = timestamp?;
-        DateTime::from_timestamp(timestamp.seconds, timestamp.nanos.try_into().ok()?).map(Self)
+        instant(timestamp).map(Self)
     }
 
     pub(crate) fn to_message(time: DateTime<Utc>) -> Timestamp {
@@ -71,10 +217,13 @@ impl Time {
     }
 }
 
-/// `{"start": …, "end": …}`.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+/// A window in what serde writes.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Window)]
 pub(crate) struct WindowJson {
+    /// First instant.
     start: Option<Time>,
+    /// One past the last instant.
     end: Option<Time>,
 }
 
@@ -87,41 +236,69 @@ impl WindowJson {
     }
 }
 
-/// The span between two times of a message; none when one is missing or they are not in order.
-pub(crate) fn span(start: Option<Time>, end: Option<Time>) -> Option<Window> {
-    Window::new(start?.0, end?.0)
-}
-
-/// A map in order of its keys, so that equal answers are equal texts.
-pub(crate) fn sorted<'a, S: Serializer>(map: &&'a HashMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(map.iter().collect::<BTreeMap<&'a String, &'a String>>())
-}
-
-/// For fields that are left out when the message does not know them.
-pub(crate) fn is_empty(text: &&str) -> bool {
-    text.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(value: impl Serialize) -> String {
-        serde_json::to_string(&value).unwrap()
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn numbers() {
-        assert_eq!(text(Number(24.0)), "24");
-        assert_eq!(text(Number(-0.0)), "0");
-        assert_eq!(text(Number(0.1)), "0.1");
-        assert_eq!(text(Number(1e300)).parse(), Ok(1e300));
-        assert_eq!(text(FiveDecimals(0.065_753_424)), "0.06575");
-        assert_eq!(text(SixDecimals(2_422_054_771_565.714_3)), "2422054771565.7144");
-        for value in [f64::NAN, f64::INFINITY] {
-            assert_eq!(text(Number(value)), "null");
-            assert_eq!(text(FiveDecimals(value)), "null");
+        for (value, expected) in [(24.0, "24"), (-0.0, "0"), (0.1, "0.1")] {
+            assert_eq!(text(|out| number(out, value)), expected);
         }
+        assert_eq!(text(|out| number(out, 1e300)).parse(), Ok(1e300));
+        let cases = [
+            (0.0, "0"),
+            (-0.000_001, "0"),
+            (0.065_753_424, "0.06575"),
+            (-1.000_005, "-1.00001"),
+            (0.000_01, "0.00001"),
+            (0.5, "0.5"),
+            (100.1, "100.1"),
+            (9_999_999_999.999_99, "9999999999.99999"),
+            (82_831_512_137.142_85, "82831512137.14285"),
+            (515_396_075_520.0, "515396075520"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(text(|out| five_decimals(out, value)), expected.replace("-0", "0"));
+        }
+        assert_eq!(
+            text(|out| six_decimals(out, 2_422_054_771_565.714_3)),
+            "2422054771565.7144"
+        );
+        for value in [f64::NAN, f64::INFINITY] {
+            assert_eq!(text(|out| number(out, value)), "null");
+            assert_eq!(text(|out| five_decimals(out, value)), "null");
+        }
+    }
+
+    #[test]
+    fn decimals_read_as_the_number_that_rounding_gives() {
+        let mut value = 1.234_567_89e-7;
+        while value < 1e16 {
+            for value in [value, -value, value / 3.0] {
+                let read: f64 = text(|out| five_decimals(out, value)).parse().unwrap();
+                assert_eq!(Some(read), number::round_to_five_decimals(value), "{value}");
+                let read: f64 = text(|out| six_decimals(out, value)).parse().unwrap();
+                assert_eq!(Some(read), number::round_to_six_decimals(value), "{value}");
+            }
+            value *= 1.37;
+        }
+    }
+
+    #[test]
+    fn texts_read_as_they_were() {
+        for value in ["", "plain", "say \"x\"\\", "\u{0}\u{1f}\n\r\t", "größe, 16 bytes and more \"x\" 🦀"] {
+            let read: String = serde_json::from_str(&text(|out| string(out, value))).unwrap();
+            assert_eq!(read, value);
+        }
+        let map = [("b", "1"), ("a", "2")];
+        assert_eq!(text(|out| texts(out, map.into_iter())), r#"{"a":"2","b":"1"}"#);
     }
 
     #[test]
@@ -130,15 +307,16 @@ mod tests {
             seconds: 1_772_323_200,
             nanos: 5,
         };
-        assert_eq!(text(Time::of(Some(&timestamp))), "\"2026-03-01T00:00:00Z\"");
-        assert_eq!(Time::to_message(Time::of(Some(&timestamp)).unwrap().0), timestamp);
-        assert_eq!(text(WindowJson::of(None)), "{\"start\":null,\"end\":null}");
-        assert!(
-            Time::of(Some(&Timestamp {
-                seconds: i64::MAX,
-                nanos: 0
-            }))
-            .is_none()
-        );
+        let read = instant(Some(&timestamp));
+        assert_eq!(text(|out| time(out, read)), "\"2026-03-01T00:00:00Z\"");
+        assert_eq!(Time::to_message(read.unwrap()), timestamp);
+        let odd = "1970-12-31T23:59:07Z".parse().unwrap();
+        assert_eq!(text(|out| time_content(out, odd)), "1970-12-31T23:59:07Z");
+        assert_eq!(text(|out| window(out, None)), "{\"start\":null,\"end\":null}");
+        let beyond = Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        };
+        assert!(instant(Some(&beyond)).is_none());
     }
 }

@@ -5,7 +5,11 @@ use cost_model::{Accumulate, Calendar, ParameterError, Step, Window, window};
 use fedcost_proto::query::v1 as proto;
 
 use super::json::Time;
-use crate::{error::ApiError, face::Face, parameters::Parameters};
+use crate::{
+    error::ApiError,
+    face::Face,
+    parameters::{Parameter, Parameters, table},
+};
 
 /// Which time a question is about, and how it is cut into sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +30,30 @@ impl TimeRange {
         calendar: Calendar,
         most_sets: u64,
     ) -> Result<Self, ApiError> {
-        let text = parameters.get("window").unwrap_or_default();
-        let window = window::parse(text, now, calendar)?;
+        Self::of(&table::WINDOW, parameters, face, now, calendar, most_sets)
+    }
+
+    /// Reads the time from another parameter than `window`.
+    pub(crate) fn of(
+        parameter: &'static Parameter,
+        parameters: &Parameters,
+        face: Face,
+        now: DateTime<Utc>,
+        calendar: Calendar,
+        most_sets: u64,
+    ) -> Result<Self, ApiError> {
+        let text = parameters.get(parameter.name).ok_or_else(|| parameter.missing())?;
+        let window = window::parse(text, now, calendar).map_err(|error| match error {
+            ParameterError::Missing { .. } => parameter.missing(),
+            ParameterError::Malformed { got, .. } => parameter.malformed(&got),
+            ParameterError::Backwards { got, .. } => ParameterError::Backwards {
+                parameter: parameter.name,
+                got,
+            },
+            other @ (ParameterError::Conflict { .. }
+            | ParameterError::Syntax { .. }
+            | ParameterError::TooLong { .. }) => other,
+        })?;
         let step = parameters.get("step").map(Step::parse).transpose()?;
         let accumulate = Accumulate::from_parameters(parameters.get("accumulate"), parameters.get("accumulateBy"))?;
         let accumulate = match (face, accumulate.unwrap_or_default(), step) {
@@ -50,6 +76,7 @@ impl TimeRange {
         let steps = window.step_count(step, calendar);
         if steps > most_sets {
             return Err(ApiError::TooManySets {
+                parameter: parameter.name,
                 got: text.to_owned(),
                 sets: steps,
                 step,
@@ -70,6 +97,13 @@ impl TimeRange {
             accumulate: Accumulate::All,
             ..self
         }
+    }
+
+    /// The window of the same length before this one; none when no calendar has it.
+    pub(crate) fn before(self) -> Option<Self> {
+        let start = self.window.start().checked_sub_signed(self.window.duration())?;
+        let window = Window::new(start, self.window.start())?;
+        Some(Self { window, ..self })
     }
 
     /// How many sets the answer has at most.
