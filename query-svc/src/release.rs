@@ -75,10 +75,6 @@ impl Releases {
         }
     }
 
-    pub(crate) fn lake(&self) -> &Lake {
-        &self.lake
-    }
-
     /// The release that is served now.
     pub(crate) fn current(&self) -> Option<Arc<Served>> {
         self.served.load_full()

@@ -3,6 +3,7 @@
 //! Idle and shared costs are linear in a few sums per window (see `docs/allocation-math.md`), so a row's part of them is
 //! its own cost times a factor of its window and place. One plan adds everything up over time and keys at once.
 
+mod asset_shares;
 mod idle;
 mod share;
 mod totals;
@@ -29,6 +30,7 @@ use self::{
     totals::{allocated, available, idle_places},
 };
 pub(crate) use self::{
+    asset_shares::{AssetShare, AssetShares},
     idle::IdleItem,
     share::{CostParts, ItemKey, SharedParts},
 };
@@ -49,6 +51,8 @@ pub(crate) struct Allocations {
     pub(crate) shared: FxHashMap<ItemKey, SharedParts>,
     /// Items of idle cost.
     pub(crate) idle: Vec<IdleItem>,
+    /// What part of each asset's cost is an item's.
+    pub(crate) asset_shares: AssetShares,
 }
 
 /// Answers a question. `now` is for sets that have not ended, whose flat shared cost is that of the time that passed.
@@ -101,6 +105,9 @@ pub(crate) async fn allocations(
             step.min(passed)
         };
         answer.shared = shared_costs(reader, question, &allocated_rows, shared_idle, hours_of).await?;
+    }
+    if question.asset_shares {
+        answer.asset_shares = asset_shares::asset_shares(reader, question, &answer.rows).await?;
     }
     if let Some(idle) = &idle {
         let dictionary = reader.served.warm().dictionary();
@@ -169,24 +176,34 @@ impl Changes {
 /// The columns that idle cost of CPU, GPUs and memory is added to.
 const IDLE_TAKERS: [&str; 3] = ["cpu_cost", "gpu_cost", "ram_cost"];
 
-/// Adds up what passes the filter and is not shared.
-async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Changes) -> Result<Vec<RecordBatch>> {
-    let mut columns = changes.columns();
+/// The rows that pass the filter and are not shared, of a table that tells apart what the question asks and `columns`.
+async fn filtered_rows(
+    reader: &Reader<'_>,
+    question: &AllocationQuestion,
+    mut columns: BTreeSet<&'static str>,
+) -> Result<Rows> {
     columns.extend(told_apart(&question.aggregation));
     columns.extend(filter_columns(&question.filter));
     columns.extend(question.sharing.columns());
+    let mut rows = reader.rows(TableName::Allocations, &columns, &question.filter).await?;
+    if let Some(matches) = reader.matches(&question.filter) {
+        rows.frame = rows.frame.filter(matches)?;
+    }
+    if let Some(name) = sharing_name(&question.sharing, reader.served.warm().dictionary()) {
+        rows.frame = rows.frame.filter(name.eq(lit(EMPTY)))?;
+    }
+    Ok(rows)
+}
+
+/// Adds up what passes the filter and is not shared.
+async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Changes) -> Result<Vec<RecordBatch>> {
+    let mut columns = changes.columns();
     if question.metadata {
         columns.extend(lake::schema::allocations::MEMBER_MAPS);
     }
-    let Rows { mut frame, mut input } = reader.rows(TableName::Allocations, &columns, &question.filter).await?;
+    let Rows { frame, mut input } = filtered_rows(reader, question, columns).await?;
     input.metadata = question.metadata;
-    if let Some(matches) = reader.matches(&question.filter) {
-        frame = frame.filter(matches)?;
-    }
-    if let Some(name) = sharing_name(&question.sharing, reader.served.warm().dictionary()) {
-        frame = frame.filter(name.eq(lit(EMPTY)))?;
-    }
-    frame = changes.apply(frame, &mut input)?;
+    let frame = changes.apply(frame, &mut input)?;
     let keys = reader.group_by(&question.aggregation);
     reader.run(aggregate::allocations(frame, keys, &input)?).await
 }

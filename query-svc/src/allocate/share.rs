@@ -1,7 +1,7 @@
 //! What is shared out among all that is answered: some allocations, a flat cost, and what clusters cost beside machines.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
@@ -18,13 +18,17 @@ use datafusion::{
     functions_aggregate::expr_fn::sum,
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
 };
-use lake::{TableName, schema::allocations};
+use lake::schema::allocations;
 use rustc_hash::FxHashMap;
 
-use super::{idle::IdleCosts, totals::{Allocated, Available}};
+use super::{
+    filtered_rows,
+    idle::IdleCosts,
+    totals::{Allocated, Available},
+};
 use crate::{
     plan::{
-        CodedLabels, Factors, Place, Reader, Rows, UNSHARED_COST, filter_columns, key_column, sum_of, told_apart,
+        CodedLabels, Factors, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of,
     },
     question::{AllocationQuestion, Sharing},
 };
@@ -245,18 +249,8 @@ pub(super) async fn shared_costs(
 ) -> Result<FxHashMap<ItemKey, SharedParts>> {
     let dictionary = reader.served.warm().dictionary();
     let windows = shared_windows(question, allocated, idle, hours_of, dictionary);
-    let mut columns: BTreeSet<&'static str> = told_apart(&question.aggregation).collect();
-    columns.insert(allocations::UNMOUNTED);
-    columns.extend(filter_columns(&question.filter));
-    columns.extend(question.sharing.columns());
-    let Rows { mut frame, input } = reader.rows(TableName::Allocations, &columns, &question.filter).await?;
-    frame = frame.filter(col(allocations::UNMOUNTED).is_false())?;
-    if let Some(matches) = reader.matches(&question.filter) {
-        frame = frame.filter(matches)?;
-    }
-    if let Some(name) = sharing_name(&question.sharing, dictionary) {
-        frame = frame.filter(name.eq(datafusion::logical_expr::lit(EMPTY)))?;
-    }
+    let Rows { frame, input } = filtered_rows(reader, question, [allocations::UNMOUNTED].into()).await?;
+    let frame = frame.filter(col(allocations::UNMOUNTED).is_false())?;
     let mut keys = reader.keys(&question.aggregation);
     let key_count = keys.len();
     keys.push(col(allocations::WINDOW_START));

@@ -21,6 +21,7 @@ use cost_model::allocation::{ResourceCost, ResourceUse, total_efficiency};
 use cost_plan::dictionary::{Code, EMPTY};
 use datafusion::error::Result;
 use lake::{TableName, schema::allocations};
+use rustc_hash::FxHashMap;
 
 pub(crate) use self::{
     ipc::pieces,
@@ -29,7 +30,7 @@ pub(crate) use self::{
 };
 use self::table::Table;
 use crate::{
-    allocate::{self, Allocations, CostParts, IdleItem},
+    allocate::{self, Allocations, AssetShare, CostParts, IdleItem, ItemKey, SharedParts},
     plan::{self, Reader},
     question::{AllocationQuestion, AssetQuestion, CostMetric, SortBy},
 };
@@ -40,12 +41,15 @@ pub(crate) async fn allocations(
     question: &AllocationQuestion,
     now: DateTime<Utc>,
 ) -> Result<Answer> {
-    let Allocations { rows, shared, idle } = allocate::allocations(reader, question, now).await?;
+    let Allocations { rows, shared, idle, asset_shares } = allocate::allocations(reader, question, now).await?;
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
     let mut table = Table::new(&rows, TableName::Allocations, keys, dictionary)?;
     if !shared.is_empty() {
         add_shared_costs(&mut table, &shared, question.sharing.breakdown)?;
+    }
+    if !asset_shares.is_empty() {
+        add_asset_shares(&mut table, &asset_shares)?;
     }
     add_idle(&mut table, &idle, reader)?;
     if question.cost_metric != CostMetric::Cumulative {
@@ -86,25 +90,25 @@ fn numbers(values: Vec<f64>) -> ArrayRef {
     Arc::new(Float64Array::from(values))
 }
 
-/// Adds to each item what it gets of the shared cost.
-fn add_shared_costs(
-    table: &mut Table,
-    shared: &rustc_hash::FxHashMap<allocate::ItemKey, allocate::SharedParts>,
-    breakdown: bool,
-) -> Result<()> {
+/// What items have, in the order of the rows, and how many each row has.
+fn of_rows<'a, T>(
+    table: &Table,
+    items: &'a FxHashMap<ItemKey, T>,
+) -> impl Iterator<Item = Option<&'a T>> {
     let sets = table.sets();
-    let keys = table.key_codes();
-    let parts_of = |row: usize| {
+    let keys: Vec<Vec<Code>> = table.key_codes().into_iter().map(<[Code]>::to_vec).collect();
+    (0..table.rows.num_rows()).map(move |row| {
         let codes: Vec<Code> = keys.iter().map(|codes| codes[row]).collect();
-        shared.get(&(sets[row] as usize, codes))
-    };
-    let rows = table.rows.num_rows();
-    let present = table.numbers("shared_cost").map(<[f64]>::to_vec);
-    let mut costs = present.unwrap_or_else(|| vec![0.0; rows]);
+        items.get(&(sets[row] as usize, codes))
+    })
+}
+
+/// Adds to each item what it gets of the shared cost.
+fn add_shared_costs(table: &mut Table, shared: &FxHashMap<ItemKey, SharedParts>, breakdown: bool) -> Result<()> {
+    let mut costs = sum(table, &["shared_cost"]);
     let mut items: Vec<(&str, CostParts)> = Vec::new();
-    let mut lengths = Vec::with_capacity(rows);
-    for (row, cost) in costs.iter_mut().enumerate() {
-        let parts = parts_of(row);
+    let mut lengths = Vec::with_capacity(costs.len());
+    for (parts, cost) in of_rows(table, shared).zip(&mut costs) {
         let before = items.len();
         for (name, parts) in parts.into_iter().flatten() {
             *cost += parts.total;
@@ -120,6 +124,48 @@ fn add_shared_costs(
     Ok(())
 }
 
+/// Adds to each item what part of each asset's cost is its own.
+fn add_asset_shares(table: &mut Table, shares: &FxHashMap<ItemKey, Vec<AssetShare>>) -> Result<()> {
+    let mut items: Vec<AssetShare> = Vec::new();
+    let mut lengths = Vec::new();
+    for shares in of_rows(table, shares) {
+        let before = items.len();
+        items.extend(shares.into_iter().flatten());
+        lengths.push(items.len() - before);
+    }
+    let codes = |code: fn(&AssetShare) -> Code| -> ArrayRef {
+        Arc::new(UInt32Array::from_iter_values(items.iter().map(code)))
+    };
+    let parts = |part: fn(&AssetShare) -> f64| numbers(items.iter().map(part).collect());
+    let kinds = StringArray::from_iter_values(items.iter().map(|share| share.kind));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("cluster", codes(|share| share.cluster)),
+        ("name", codes(|share| share.name)),
+        ("type", Arc::new(kinds)),
+        ("provider_id", codes(|share| share.provider_id)),
+        ("cpu", parts(|share| share.cpu)),
+        ("gpu", parts(|share| share.gpu)),
+        ("ram", parts(|share| share.ram)),
+        ("load_balancer", parts(|share| share.load_balancer)),
+        ("pv", parts(|share| share.pv)),
+        ("node_resource_cost", parts(|share| share.node_resource_cost)),
+    ];
+    let column = list_of_structs(columns, lengths, items.len())?;
+    table.rows = with_columns(&table.rows, vec![("asset_shares", column)])?;
+    Ok(())
+}
+
+/// A column of lists of structs with these fields, each list as long as `lengths` says.
+fn list_of_structs(columns: Vec<(&str, ArrayRef)>, lengths: Vec<usize>, items: usize) -> Result<ArrayRef> {
+    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), false));
+    let fields: Fields = fields.collect();
+    let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
+    let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, column)| column).collect();
+    let structs = StructArray::try_new_with_length(fields, columns, None, items)?;
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(structs), None)?))
+}
+
 fn shared_costs_column(items: &[(&str, CostParts)], lengths: Vec<usize>) -> Result<ArrayRef> {
     let column = |part: fn(&CostParts) -> f64| numbers(items.iter().map(|(_, parts)| part(parts)).collect());
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -133,13 +179,7 @@ fn shared_costs_column(items: &[(&str, CostParts)], lengths: Vec<usize>) -> Resu
         ("load_balancer_cost", column(|parts| parts.load_balancer)),
         ("external_cost", column(|parts| parts.external)),
     ];
-    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), false));
-    let fields: Fields = fields.collect();
-    let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
-    let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, column)| column).collect();
-    let structs = StructArray::try_new_with_length(fields, columns, None, items.len())?;
-    let offsets = OffsetBuffer::from_lengths(lengths);
-    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(structs), None)?))
+    list_of_structs(columns, lengths, items.len())
 }
 
 /// Adds idle items as the last rows.

@@ -11,7 +11,7 @@ use std::{
 use async_stream::try_stream;
 use async_trait::async_trait;
 use chrono::Utc;
-use cost_model::{Accumulate, AllocationFilter, AssetFilter, Step, filter::Leniency};
+use cost_model::{Accumulate, AllocationFilter, AssetFilter, Calendar, Step, filter::Leniency};
 use fedcost_proto::query::v1::{
     self as proto, AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
     ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAllocationsResponse, QueryAssetsRequest,
@@ -189,7 +189,7 @@ impl QueryService for QueryHandlers {
     ) -> Result<Response<AutocompleteResponse>, Status> {
         let request = request.into_inner();
         let window = question::window(request.window)?;
-        let sets = Sets::new(window, Step::Day, Accumulate::All).map_err(QueryError::from)?;
+        let sets = Sets::new(window, Step::Day, Accumulate::All, 1, Calendar::utc()).map_err(QueryError::from)?;
         let malformed = |takes| QueryError::Field { field: "field", got: request.field.clone(), takes };
         let _turn = self.turn().await?;
         let served = self.served()?;

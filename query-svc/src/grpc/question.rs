@@ -1,8 +1,8 @@
 //! Checking questions as they come in.
 
-use chrono::DateTime;
+use chrono::{DateTime, FixedOffset};
 use cost_model::{
-    Accumulate, Aggregation, AllocationFilter, AssetAggregation, AssetFilter, Step, Window, filter::Leniency,
+    Accumulate, Aggregation, AllocationFilter, AssetAggregation, AssetFilter, Calendar, Step, Window, filter::Leniency,
     naming::sanitize_label_name,
 };
 use fedcost_proto::query::v1 as proto;
@@ -19,7 +19,13 @@ const HOURS_PER_MONTH: f64 = 730.0;
 
 pub(super) fn allocations(request: &proto::QueryAllocationsRequest) -> Result<AllocationQuestion, QueryError> {
     Ok(AllocationQuestion {
-        sets: sets(request.window, request.step(), request.accumulate())?,
+        sets: sets(
+            request.window,
+            request.step(),
+            request.accumulate(),
+            request.steps_per_set,
+            request.utc_offset_seconds,
+        )?,
         aggregation: Aggregation::from_items(request.aggregate.iter().map(String::as_str))?,
         filter: AllocationFilter::parse(&request.filter, Leniency::Strict)?,
         idle: idle(request.idle.unwrap_or_default()),
@@ -38,7 +44,13 @@ pub(super) fn allocations(request: &proto::QueryAllocationsRequest) -> Result<Al
 
 pub(super) fn assets(request: &proto::QueryAssetsRequest) -> Result<AssetQuestion, QueryError> {
     Ok(AssetQuestion {
-        sets: sets(request.window, request.step(), request.accumulate())?,
+        sets: sets(
+            request.window,
+            request.step(),
+            request.accumulate(),
+            request.steps_per_set,
+            request.utc_offset_seconds,
+        )?,
         aggregation: AssetAggregation::from_items(request.aggregate.iter().map(String::as_str))?,
         filter: AssetFilter::parse(&request.filter, Leniency::Strict)?,
         page: page(request.page.clone().unwrap_or_default())?,
@@ -107,7 +119,18 @@ pub(super) fn window(window: Option<proto::Window>) -> Result<Window, QueryError
         .ok_or(QueryError::Window)
 }
 
-fn sets(span: Option<proto::Window>, step: proto::Step, accumulate: proto::Accumulate) -> Result<Sets, QueryError> {
+fn sets(
+    span: Option<proto::Window>,
+    step: proto::Step,
+    accumulate: proto::Accumulate,
+    steps_per_set: u32,
+    utc_offset_seconds: i32,
+) -> Result<Sets, QueryError> {
+    let offset = FixedOffset::east_opt(utc_offset_seconds).ok_or_else(|| QueryError::Field {
+        field: "utc_offset_seconds",
+        got: utc_offset_seconds.to_string(),
+        takes: "less than a day in either direction",
+    })?;
     let step = match step {
         proto::Step::Hour => Step::Hour,
         proto::Step::Unspecified | proto::Step::Day => Step::Day,
@@ -121,5 +144,6 @@ fn sets(span: Option<proto::Window>, step: proto::Step, accumulate: proto::Accum
         proto::Accumulate::Month => Accumulate::Month,
         proto::Accumulate::Quarter => Accumulate::Quarter,
     };
-    Ok(Sets::new(window(span)?, step, accumulate)?)
+    let per_set = steps_per_set as usize;
+    Ok(Sets::new(window(span)?, step, accumulate, per_set, Calendar::at(offset))?)
 }

@@ -18,7 +18,7 @@ use datafusion::{
 use lake::schema::allocations;
 use rustc_hash::FxHashMap;
 
-/// A window and a place: a cluster, a node of it, or neither. The window is its first microsecond.
+/// A window and a place: a cluster or a node of it. The window is its first microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) window: i64,
@@ -29,7 +29,6 @@ pub(crate) struct Place {
 /// How finely places are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PlaceKind {
-    Everywhere,
     Cluster,
     Node,
 }
@@ -37,7 +36,6 @@ pub(crate) enum PlaceKind {
 impl PlaceKind {
     pub(crate) fn columns(self) -> &'static [&'static str] {
         match self {
-            Self::Everywhere => &[],
             Self::Cluster => &["cluster"],
             Self::Node => &["cluster", "node"],
         }

@@ -36,23 +36,35 @@ pub(crate) struct TooManySteps {
 }
 
 impl Sets {
-    pub(crate) fn new(window: Window, step: Step, accumulate: Accumulate) -> Result<Self, TooManySteps> {
-        let calendar = Calendar::utc();
+    /// Cuts the window into steps of the calendar, and adds `per_set` of them up to a set, unless `accumulate` says
+    /// which.
+    pub(crate) fn new(
+        window: Window,
+        step: Step,
+        accumulate: Accumulate,
+        per_set: usize,
+        calendar: Calendar,
+    ) -> Result<Self, TooManySteps> {
         let found = window.step_count(step, calendar);
         if found > MOST_STEPS {
             return Err(TooManySteps { found, step });
         }
         let window = window.align(step, calendar);
-        let mut windows: Vec<Window> = window
-            .steps(step, calendar)
-            .map(|set| accumulate.bucket(set, window, calendar))
-            .collect();
-        windows.dedup();
+        let steps: Vec<Window> = window.steps(step, calendar).collect();
+        let windows: Vec<Window> = if accumulate == Accumulate::None {
+            let sets = steps.chunks(per_set.max(1));
+            sets.filter_map(|steps| steps.iter().copied().reduce(Window::hull)).collect()
+        } else {
+            let mut windows: Vec<Window> =
+                steps.into_iter().map(|step| accumulate.bucket(step, window, calendar)).collect();
+            windows.dedup();
+            windows
+        };
         Ok(Self {
             window,
             step,
             windows,
-            accumulated: accumulate != Accumulate::None,
+            accumulated: accumulate != Accumulate::None || per_set > 1,
         })
     }
 
@@ -87,15 +99,15 @@ impl Sets {
     }
 
     /// The set's number, computed from the start of a row's window.
-    pub(super) fn column(&self) -> Expr {
+    pub(crate) fn column(&self) -> Expr {
         let starts = self.windows.iter().map(|set| set.start().timestamp_micros()).collect();
         rows::set_of(col(allocations::WINDOW_START), starts)
     }
 
     /// Tells rows of the window from others of the same days; none when all are of it.
     pub(super) fn holds(&self) -> Option<Expr> {
-        // A daily row is of one day, and what is read is cut by days already.
-        if self.step == Step::Day {
+        // A daily row is of one day, and what is read is cut by days of UTC already.
+        if self.step == Step::Day && self.window == self.window.align(Step::Day, Calendar::utc()) {
             return None;
         }
         let micros = |time: chrono::DateTime<chrono::Utc>| {
