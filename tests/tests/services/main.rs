@@ -7,6 +7,7 @@
 )]
 
 mod bucket;
+mod conservation;
 mod crash;
 mod golden;
 mod ingest;
