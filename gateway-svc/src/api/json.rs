@@ -293,7 +293,13 @@ mod tests {
 
     #[test]
     fn texts_read_as_they_were() {
-        for value in ["", "plain", "say \"x\"\\", "\u{0}\u{1f}\n\r\t", "größe, 16 bytes and more \"x\" 🦀"] {
+        for value in [
+            "",
+            "plain",
+            "say \"x\"\\",
+            "\u{0}\u{1f}\n\r\t",
+            "größe, 16 bytes and more \"x\" 🦀",
+        ] {
             let read: String = serde_json::from_str(&text(|out| string(out, value))).unwrap();
             assert_eq!(read, value);
         }
