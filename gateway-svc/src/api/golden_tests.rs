@@ -102,8 +102,10 @@ struct Items<'a> {
     sets: Vec<u32>,
     names: Vec<&'a str>,
     items: Vec<&'a Value>,
-    columns: Vec<(&'static str, ArrayRef)>,
+    columns: Vec<Column>,
 }
+
+type Column = (&'static str, ArrayRef);
 
 impl<'a> Items<'a> {
     fn of(answer: &'a Value) -> Self {
@@ -164,12 +166,7 @@ impl<'a> Items<'a> {
     }
 
     /// A list of what `make` makes of the entries of a map, in columns.
-    fn lists(
-        &mut self,
-        column: &'static str,
-        pointer: &str,
-        make: fn(&[(&String, &Value)]) -> Vec<(&'static str, ArrayRef)>,
-    ) {
+    fn lists(&mut self, column: &'static str, pointer: &str, make: fn(&[(&String, &Value)]) -> Vec<Column>) {
         let lengths: Vec<_> = self.items.iter().map(|item| entries(item, pointer).count()).collect();
         let all: Vec<_> = self.items.iter().flat_map(|item| entries(item, pointer)).collect();
         let (names, columns): (Vec<_>, Vec<_>) = make(&all).into_iter().unzip();

@@ -45,8 +45,7 @@ fn decimals<const UNITS: u64>(out: &mut Vec<u8>, value: f64) -> bool {
         return true;
     }
     let scaled = value * UNITS as f64;
-    // Not so for what is no number.
-    if !(scaled.abs() < MOST_DIGITS) {
+    if scaled.is_nan() || scaled.abs() >= MOST_DIGITS {
         return false;
     }
     let rounded = scaled.round() as i64;
