@@ -191,7 +191,7 @@ fn write_texts<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, &'
     }
 }
 
-/// A time in what serde writes.
+/// A time such as `2026-03-01T00:00:00Z`.
 #[derive(Clone, Copy, Debug, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
@@ -216,7 +216,7 @@ impl Time {
     }
 }
 
-/// A window in what serde writes.
+/// A half-open span of time.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 #[schema(as = Window)]
 pub(crate) struct WindowJson {

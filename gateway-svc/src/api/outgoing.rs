@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use fedcost_proto::query::v1::ColumnsResponse;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use http::{HeaderValue, header};
 use tokio::{sync::mpsc, task::spawn_blocking, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
@@ -61,7 +61,7 @@ pub(crate) async fn respond<W: Writer>(
     let mut buffer = Vec::with_capacity(ITEM_BYTES);
     writer.begin(sets, &mut buffer)?;
     let (batches, read) = mpsc::channel(AHEAD);
-    let (chunks, written) = mpsc::channel(AHEAD);
+    let (chunks, written) = mpsc::channel::<Chunk>(AHEAD);
     tokio::spawn(read_all(incoming, batches).in_current_span());
     tokio::spawn(
         async move {
@@ -73,7 +73,7 @@ pub(crate) async fn respond<W: Writer>(
         }
         .in_current_span(),
     );
-    let body = Body::from_stream(ReceiverStream::new(written).map(|chunk: Result<Bytes, io::Error>| chunk));
+    let body = Body::from_stream(ReceiverStream::new(written));
     let mut response = ([(header::CONTENT_TYPE, W::CONTENT_TYPE)], body).into_response();
     if let Some(file) = W::FILE {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, file);
@@ -82,6 +82,7 @@ pub(crate) async fn respond<W: Writer>(
 }
 
 type Batch = Result<RecordBatch, ApiError>;
+type Chunk = Result<Bytes, io::Error>;
 
 /// Ends with the stream, or when nobody writes any more.
 async fn read_all<S>(mut incoming: Incoming<S>, batches: mpsc::Sender<Batch>)
@@ -104,10 +105,15 @@ async fn write_all<W: Writer>(
     mut writer: W,
     mut buffer: Vec<u8>,
     mut batches: mpsc::Receiver<Batch>,
-    chunks: &mpsc::Sender<Result<Bytes, io::Error>>,
+    chunks: &mpsc::Sender<Chunk>,
 ) -> Result<(), ApiError> {
-    while let Some(batch) = batches.recv().await {
-        let batch = batch?;
+    loop {
+        let batch = tokio::select! {
+            batch = batches.recv() => batch.transpose()?,
+            // The client is gone.
+            () = chunks.closed() => return Ok(()),
+        };
+        let Some(batch) = batch else { break };
         let mut row = 0;
         while row < batch.num_rows() {
             if batch.num_rows() - row < MANY_ROWS {
@@ -123,7 +129,6 @@ async fn write_all<W: Writer>(
                 .map_err(|_| ApiError::Panicked)??;
             }
             if !has_room(&buffer) && chunks.send(Ok(Bytes::from(std::mem::take(&mut buffer)))).await.is_err() {
-                // The client is gone.
                 return Ok(());
             }
         }
@@ -144,7 +149,7 @@ mod tests {
     use axum::body::to_bytes;
     use cost_answer::{ColumnsError, SET};
     use fedcost_proto::query::v1 as proto;
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
 
     use super::*;
     use crate::api::{
