@@ -49,7 +49,7 @@ pub(crate) fn has_room(out: &[u8]) -> bool {
     out.len() < CHUNK_BYTES
 }
 
-/// Answers with what `writer` makes of `stream`. Waits for the first message, so that what goes wrong until then has a
+/// Answers with what `writer` makes of `stream`. Waits for the first rows, so that what goes wrong until then has a
 /// status of its own; what goes wrong later cuts the answer short, which clients notice by the missing end.
 pub(crate) async fn respond<W: Writer>(
     stream: impl Stream<Item = Result<ColumnsResponse, Status>> + Send + Unpin + 'static,
@@ -57,12 +57,13 @@ pub(crate) async fn respond<W: Writer>(
     most_sets: u64,
     deadline: Instant,
 ) -> Result<Response, ApiError> {
-    let (sets, incoming) = Incoming::open(stream, most_sets, deadline).await?;
+    let (sets, mut incoming) = Incoming::open(stream, most_sets, deadline).await?;
+    let first = incoming.next().await?;
     let mut buffer = Vec::with_capacity(ITEM_BYTES);
     writer.begin(sets, &mut buffer)?;
     let (batches, read) = mpsc::channel(AHEAD);
     let (chunks, written) = mpsc::channel::<Chunk>(AHEAD);
-    tokio::spawn(read_all(incoming, batches).in_current_span());
+    tokio::spawn(read_all(first, incoming, batches).in_current_span());
     tokio::spawn(
         async move {
             if let Err(error) = write_all(writer, buffer, read, &chunks).await {
@@ -85,19 +86,19 @@ type Batch = Result<RecordBatch, ApiError>;
 type Chunk = Result<Bytes, io::Error>;
 
 /// Ends with the stream, or when nobody writes any more.
-async fn read_all<S>(mut incoming: Incoming<S>, batches: mpsc::Sender<Batch>)
+async fn read_all<S>(first: Option<RecordBatch>, mut incoming: Incoming<S>, batches: mpsc::Sender<Batch>)
 where
     S: Stream<Item = Result<ColumnsResponse, Status>> + Send + Unpin + 'static,
 {
-    loop {
-        let batch = tokio::select! {
-            batch = incoming.next() => batch.transpose(),
-            () = batches.closed() => return,
-        };
-        let Some(batch) = batch else { return };
+    let mut next = first.map(Ok);
+    while let Some(batch) = next {
         if batches.send(batch).await.is_err() {
             return;
         }
+        next = tokio::select! {
+            batch = incoming.next() => batch.transpose(),
+            () = batches.closed() => return,
+        };
     }
 }
 
@@ -286,8 +287,8 @@ mod tests {
         assert!(body(response).await.is_err());
         let mut short = messages(1, &[&[(0, "a")]]);
         short.truncate(2);
-        let response = answer_of(stream::iter(short), Shape::List).await.unwrap();
-        assert!(body(response).await.is_err());
+        let refused = answer_of(stream::iter(short), Shape::List).await.unwrap_err();
+        assert!(matches!(refused, ApiError::Decode(_)));
     }
 
     #[tokio::test]
