@@ -15,7 +15,9 @@ use axum::{
 use http::{HeaderValue, Method, Uri, header};
 use tokio::time::timeout;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, CompressionLevel, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use tower_http::{
+    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
+};
 
 pub(crate) use self::connections::serve;
 use crate::{

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn numbers_words_and_lists() {
-        let cost = |query| Parameters::parse(query).amount(&table::SHARE_COST);
+        let cost = |query: &str| Parameters::parse(query).amount(&table::SHARE_COST);
         assert_eq!(cost("shareCost=12.5").unwrap(), Some(12.5));
         assert_eq!(cost("shareCost=NaN").unwrap(), None);
         for wrong in ["-1", "inf", "ten"] {

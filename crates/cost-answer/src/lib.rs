@@ -11,6 +11,9 @@ mod columns;
 mod decode;
 pub mod items;
 
+/// Rows of an answer, by columns.
+pub use arrow::record_batch::RecordBatch;
+
 pub use allocation::{AllocationColumns, AllocationRow};
 pub use asset::{AssetColumns, AssetKind, AssetRow};
 pub use columns::{ColumnsError, Entries, Texts};

@@ -11,11 +11,11 @@ use axum::{extract::State, response::Response};
 use chrono::Utc;
 
 pub(crate) use self::{
+    item::{Allocation, Summary},
     question::page,
     topline::{Topline, topline},
     trends::{Trends, trends},
 };
-use self::item::{Allocation, Summary};
 use super::{
     csv::{CsvItem, CsvWriter},
     outgoing,

@@ -9,9 +9,9 @@ use chrono::Utc;
 use cost_model::AssetAggregation;
 use fedcost_proto::query::v1::QueryAssetsRequest;
 
-use self::item::Asset;
 pub(crate) use self::{
     diff::diff,
+    item::Asset,
     topline::{Topline, topline},
 };
 use super::{

@@ -156,7 +156,12 @@ mod tests {
         ] {
             assert_eq!(read(query).unwrap(), expected);
         }
-        assert!(read("").unwrap_err().to_string().starts_with("parameter field is missing"));
+        assert!(
+            read("")
+                .unwrap_err()
+                .to_string()
+                .starts_with("parameter field is missing")
+        );
         for query in ["field=nosuch", "field=label:", "field=pod:x"] {
             assert!(read(query).is_err(), "{query}");
         }

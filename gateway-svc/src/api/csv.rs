@@ -1,8 +1,8 @@
 //! Sets as a table for a spreadsheet: one row per set and item.
 
+use cost_answer::RecordBatch;
 use std::marker::PhantomData;
 
-use arrow::record_batch::RecordBatch;
 use csv::ByteRecord;
 use http::HeaderValue;
 

@@ -221,7 +221,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         family: CLOUD_COSTS,
-        paths: &["/model/cloudCost", "/cloudCost", "/model/cloudCost/aggregate", "/cloudCost/aggregate"],
+        paths: &[
+            "/model/cloudCost",
+            "/cloudCost",
+            "/model/cloudCost/aggregate",
+            "/cloudCost/aggregate",
+        ],
         title: "Costs of cloud accounts",
         about: "None are read yet, so there are no sets.",
         parameters: &[&table::TIME],

@@ -55,7 +55,8 @@ enum Field {
     Controller,
 }
 
-const TAKES: &str = "values joined by commas, without quotation marks; one that ends with * is the beginning of a value";
+const TAKES: &str =
+    "values joined by commas, without quotation marks; one that ends with * is the beginning of a value";
 const TAKES_PAIRS: &str = "name:value pairs joined by commas";
 
 /// The filter of a question about allocations; empty when it is about all.

@@ -1,9 +1,8 @@
 //! An answer in columns as it comes from query-svc: its sets first, then its rows.
 
-use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use cost_answer::Decoder;
+use cost_answer::{Decoder, RecordBatch};
 use fedcost_proto::query::v1::{self as proto, ColumnsResponse};
 use futures::{Stream, TryStreamExt};
 use tokio::time::{Instant, timeout_at};
@@ -25,8 +24,6 @@ pub(crate) struct Sets {
 pub(crate) struct SetHead {
     pub(crate) start: Option<DateTime<Utc>>,
     pub(crate) end: Option<DateTime<Utc>>,
-    /// Items in the set, including those on other pages.
-    pub(crate) items: u64,
     /// The window as JSON: every item has it.
     pub(crate) window: Vec<u8>,
 }
@@ -39,7 +36,6 @@ impl SetHead {
         Self {
             start: json::instant(message.start.as_ref()),
             end: json::instant(message.end.as_ref()),
-            items: summary.items,
             window,
         }
     }

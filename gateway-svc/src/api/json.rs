@@ -45,8 +45,7 @@ fn decimals<const UNITS: u64>(out: &mut Vec<u8>, value: f64) -> bool {
         return true;
     }
     let scaled = value * UNITS as f64;
-    // Not so for what is no number.
-    if !(scaled.abs() < MOST_DIGITS) {
+    if scaled.is_nan() || scaled.abs() >= MOST_DIGITS {
         return false;
     }
     let rounded = scaled.round() as i64;
@@ -192,7 +191,7 @@ fn write_texts<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a str, &'
     }
 }
 
-/// A time in what serde writes.
+/// A time such as `2026-03-01T00:00:00Z`.
 #[derive(Clone, Copy, Debug, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
@@ -217,7 +216,7 @@ impl Time {
     }
 }
 
-/// A window in what serde writes.
+/// A half-open span of time.
 #[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 #[schema(as = Window)]
 pub(crate) struct WindowJson {
@@ -293,7 +292,13 @@ mod tests {
 
     #[test]
     fn texts_read_as_they_were() {
-        for value in ["", "plain", "say \"x\"\\", "\u{0}\u{1f}\n\r\t", "größe, 16 bytes and more \"x\" 🦀"] {
+        for value in [
+            "",
+            "plain",
+            "say \"x\"\\",
+            "\u{0}\u{1f}\n\r\t",
+            "größe, 16 bytes and more \"x\" 🦀",
+        ] {
             let read: String = serde_json::from_str(&text(|out| string(out, value))).unwrap();
             assert_eq!(read, value);
         }

@@ -110,7 +110,10 @@ fn query_parameter(parameter: &Parameter, face: Face) -> ParameterBuilder {
         }
         Kind::Amount => ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)),
     };
-    let default = parameter.omitted.of(face).map(|text| default_value(parameter.kind, text));
+    let default = parameter
+        .omitted
+        .of(face)
+        .map(|text| default_value(parameter.kind, text));
     ParameterBuilder::new()
         .name(parameter.name)
         .parameter_in(ParameterIn::Query)
@@ -143,14 +146,17 @@ fn responses(endpoint: &Endpoint, face: Face) -> ResponsesBuilder {
     if endpoint.parameters.is_empty() {
         return responses;
     }
-    let refused = ResponseBuilder::new().description("A parameter is missing or wrong: which, what it got, and what it takes.");
+    let refused =
+        ResponseBuilder::new().description("A parameter is missing or wrong: which, what it got, and what it takes.");
     responses = responses.response(
         "400",
         match face {
             Face::Kubecost => refused.content("application/json", Content::new(Some(reference("Error")))),
             Face::OpenCost => refused.content(
                 "text/plain",
-                Content::new(Some(Schema::from(ObjectBuilder::new().schema_type(Type::String).build()))),
+                Content::new(Some(Schema::from(
+                    ObjectBuilder::new().schema_type(Type::String).build(),
+                ))),
             ),
         },
     );
@@ -323,10 +329,7 @@ fn asset_schema() -> ObjectBuilder {
 
 fn asset_change() -> ObjectBuilder {
     ObjectBuilder::new()
-        .property(
-            "kind",
-            text().enum_values(Some(["added", "removed", "changed"])),
-        )
+        .property("kind", text().enum_values(Some(["added", "removed", "changed"])))
         .property("before", reference("Asset"))
         .property("after", reference("Asset"))
 }

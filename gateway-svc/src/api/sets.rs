@@ -2,8 +2,7 @@
 
 use std::marker::PhantomData;
 
-use arrow::record_batch::RecordBatch;
-use cost_answer::ColumnsError;
+use cost_answer::{ColumnsError, RecordBatch};
 use http::HeaderValue;
 
 use super::{

@@ -60,6 +60,9 @@ function shape(schema) {
   if (schema.$ref) {
     return schema.$ref.split("/").pop();
   }
+  if (schema.oneOf) {
+    return schema.oneOf.map(shape).join(" or ");
+  }
   if (schema.type === "array") {
     return `list of ${shape(schema.items)}`;
   }
@@ -69,9 +72,13 @@ function shape(schema) {
   return Array.isArray(schema.type) ? schema.type.join(" or ") : schema.type || "anything";
 }
 
+function about(field) {
+  return field.description || field.oneOf?.find((one) => one.description)?.description || "";
+}
+
 function fieldTable(schema) {
   const rows = Object.entries(schema.properties || {}).map(([name, field]) =>
-    make("tr", "", make("td", "", make("code", name)), make("td", shape(field)), make("td", field.description || "")),
+    make("tr", "", make("td", "", make("code", name)), make("td", shape(field)), make("td", about(field))),
   );
   const wide = make("div", "", make("table", "", ...rows));
   wide.className = "wide";

@@ -1,9 +1,7 @@
 //! The figures of an allocation: what its row has, what follows from that, and what they are called in answers.
 
 use cost_answer::AllocationRow;
-use cost_model::allocation::{
-    CostParts, ResourceCost, ResourceUse, average_amount, minutes, total_efficiency,
-};
+use cost_model::allocation::{CostParts, ResourceCost, ResourceUse, average_amount, minutes, total_efficiency};
 
 use crate::api::json;
 
@@ -100,7 +98,9 @@ const NOT_TOLD_APART: fn(&Figures<'_>) -> f64 = |_| 0.0;
 
 /// The figures of an allocation, in order.
 pub(crate) static FIGURES: [Figure; 42] = [
-    figure(",\"minutes\":", "minutes from the first start to the last end", |of| of.minutes),
+    figure(",\"minutes\":", "minutes from the first start to the last end", |of| {
+        of.minutes
+    }),
     figure(",\"cpuCores\":", "cores allocated on average", |of| {
         of.amount(of.row.cpu_core_hours)
     }),
@@ -110,52 +110,82 @@ pub(crate) static FIGURES: [Figure; 42] = [
     figure(",\"cpuCoreUsageAverage\":", "cores used on average", |of| {
         of.row.cpu_core_usage_average
     }),
-    figure(",\"cpuCoreHours\":", "core hours: the larger of requested and used", |of| {
-        of.row.cpu_core_hours
-    }),
+    figure(
+        ",\"cpuCoreHours\":",
+        "core hours: the larger of requested and used",
+        |of| of.row.cpu_core_hours,
+    ),
     figure(",\"cpuCost\":", "cost of the CPU", |of| of.row.cpu_cost),
     figure(",\"cpuCostAdjustment\":", "added to it by reconciliation", |of| {
         of.row.cpu_cost_adjustment
     }),
-    figure(",\"cpuCostIdle\":", "always 0: shared idle cost is within the cost", NOT_TOLD_APART),
+    figure(
+        ",\"cpuCostIdle\":",
+        "always 0: shared idle cost is within the cost",
+        NOT_TOLD_APART,
+    ),
     figure(",\"cpuEfficiency\":", "used over requested", |of| of.cpu.efficiency()),
-    figure(",\"gpuCount\":", "GPUs allocated on average", |of| of.amount(of.row.gpu_hours)),
+    figure(",\"gpuCount\":", "GPUs allocated on average", |of| {
+        of.amount(of.row.gpu_hours)
+    }),
     figure(",\"gpuRequestAverage\":", "GPUs requested on average", |of| {
         of.row.gpu_request_average
     }),
-    figure(",\"gpuUsageAverage\":", "GPUs used on average", |of| of.row.gpu_usage_average),
+    figure(",\"gpuUsageAverage\":", "GPUs used on average", |of| {
+        of.row.gpu_usage_average
+    }),
     figure(",\"gpuHours\":", "GPU hours", |of| of.row.gpu_hours),
     figure(",\"gpuCost\":", "cost of the GPUs", |of| of.row.gpu_cost),
     figure(",\"gpuCostAdjustment\":", "added to it by reconciliation", |of| {
         of.row.gpu_cost_adjustment
     }),
-    figure(",\"gpuCostIdle\":", "always 0: shared idle cost is within the cost", NOT_TOLD_APART),
+    figure(
+        ",\"gpuCostIdle\":",
+        "always 0: shared idle cost is within the cost",
+        NOT_TOLD_APART,
+    ),
     figure(",\"gpuEfficiency\":", "used over requested", |of| of.gpu.efficiency()),
-    figure(",\"networkTransferBytes\":", "bytes sent", |of| of.row.network_transfer_bytes),
-    figure(",\"networkReceiveBytes\":", "bytes received", |of| of.row.network_receive_bytes),
-    figure(",\"networkCost\":", "cost of network traffic; the next three are within it", |of| {
-        of.row.network_cost
+    figure(",\"networkTransferBytes\":", "bytes sent", |of| {
+        of.row.network_transfer_bytes
     }),
+    figure(",\"networkReceiveBytes\":", "bytes received", |of| {
+        of.row.network_receive_bytes
+    }),
+    figure(
+        ",\"networkCost\":",
+        "cost of network traffic; the next three are within it",
+        |of| of.row.network_cost,
+    ),
     figure(",\"networkCrossZoneCost\":", "cost of traffic between zones", |of| {
         of.row.network_cross_zone_cost
     }),
-    figure(",\"networkCrossRegionCost\":", "cost of traffic between regions", |of| {
-        of.row.network_cross_region_cost
-    }),
+    figure(
+        ",\"networkCrossRegionCost\":",
+        "cost of traffic between regions",
+        |of| of.row.network_cross_region_cost,
+    ),
     figure(",\"networkInternetCost\":", "cost of traffic to the internet", |of| {
         of.row.network_internet_cost
     }),
-    figure(",\"networkCostAdjustment\":", "added to network cost by reconciliation", |of| {
-        of.row.network_cost_adjustment
+    figure(
+        ",\"networkCostAdjustment\":",
+        "added to network cost by reconciliation",
+        |of| of.row.network_cost_adjustment,
+    ),
+    figure(",\"loadBalancerCost\":", "cost of load balancers", |of| {
+        of.row.load_balancer_cost
     }),
-    figure(",\"loadBalancerCost\":", "cost of load balancers", |of| of.row.load_balancer_cost),
-    figure(",\"loadBalancerCostAdjustment\":", "added to it by reconciliation", |of| {
-        of.row.load_balancer_cost_adjustment
-    }),
+    figure(
+        ",\"loadBalancerCostAdjustment\":",
+        "added to it by reconciliation",
+        |of| of.row.load_balancer_cost_adjustment,
+    ),
     figure(",\"pvBytes\":", "bytes of persistent volumes on average", |of| {
         of.amount(of.volume_byte_hours)
     }),
-    figure(",\"pvByteHours\":", "byte hours of persistent volumes", |of| of.volume_byte_hours),
+    figure(",\"pvByteHours\":", "byte hours of persistent volumes", |of| {
+        of.volume_byte_hours
+    }),
     figure(",\"pvCost\":", "cost of persistent volumes", |of| of.volume_cost),
     figure(",\"pvCostAdjustment\":", "added to it by reconciliation", |of| {
         of.row.pv_cost_adjustment
@@ -163,27 +193,39 @@ pub(crate) static FIGURES: [Figure; 42] = [
     figure(",\"ramBytes\":", "bytes of memory allocated on average", |of| {
         of.amount(of.row.ram_byte_hours)
     }),
-    figure(",\"ramByteRequestAverage\":", "bytes of memory requested on average", |of| {
-        of.row.ram_byte_request_average
-    }),
+    figure(
+        ",\"ramByteRequestAverage\":",
+        "bytes of memory requested on average",
+        |of| of.row.ram_byte_request_average,
+    ),
     figure(",\"ramByteUsageAverage\":", "bytes of memory used on average", |of| {
         of.row.ram_byte_usage_average
     }),
-    figure(",\"ramByteHours\":", "byte hours of memory: the larger of requested and used", |of| {
-        of.row.ram_byte_hours
-    }),
+    figure(
+        ",\"ramByteHours\":",
+        "byte hours of memory: the larger of requested and used",
+        |of| of.row.ram_byte_hours,
+    ),
     figure(",\"ramCost\":", "cost of memory", |of| of.row.ram_cost),
     figure(",\"ramCostAdjustment\":", "added to it by reconciliation", |of| {
         of.row.ram_cost_adjustment
     }),
-    figure(",\"ramCostIdle\":", "always 0: shared idle cost is within the cost", NOT_TOLD_APART),
+    figure(
+        ",\"ramCostIdle\":",
+        "always 0: shared idle cost is within the cost",
+        NOT_TOLD_APART,
+    ),
     figure(",\"ramEfficiency\":", "used over requested", |of| of.ram.efficiency()),
-    figure(",\"externalCost\":", "cost of things outside the cluster", |of| of.row.external_cost),
+    figure(",\"externalCost\":", "cost of things outside the cluster", |of| {
+        of.row.external_cost
+    }),
     figure(",\"sharedCost\":", "cost shared out to it", |of| of.row.shared_cost),
     figure(",\"totalCost\":", "all costs and adjustments", |of| of.total_cost),
-    figure(",\"totalEfficiency\":", "CPU and memory efficiency, weighted by cost", |of| {
-        of.total_efficiency
-    }),
+    figure(
+        ",\"totalEfficiency\":",
+        "CPU and memory efficiency, weighted by cost",
+        |of| of.total_efficiency,
+    ),
 ];
 
 /// The figures of a summary, in order. Costs include their adjustments.
@@ -196,22 +238,32 @@ pub(crate) static SUMMARY: [Figure; 14] = [
     }),
     figure(",\"cpuCost\":", "cost of the CPU", |of| of.parts.cpu.total()),
     figure(",\"gpuCost\":", "cost of the GPUs", |of| of.parts.gpu.total()),
-    figure(",\"networkCost\":", "cost of network traffic", |of| of.parts.network.total()),
+    figure(",\"networkCost\":", "cost of network traffic", |of| {
+        of.parts.network.total()
+    }),
     figure(",\"loadBalancerCost\":", "cost of load balancers", |of| {
         of.parts.load_balancers.total()
     }),
-    figure(",\"pvCost\":", "cost of persistent volumes", |of| of.parts.volumes.total()),
-    figure(",\"ramByteRequestAverage\":", "bytes of memory requested on average", |of| {
-        of.row.ram_byte_request_average
+    figure(",\"pvCost\":", "cost of persistent volumes", |of| {
+        of.parts.volumes.total()
     }),
+    figure(
+        ",\"ramByteRequestAverage\":",
+        "bytes of memory requested on average",
+        |of| of.row.ram_byte_request_average,
+    ),
     figure(",\"ramByteUsageAverage\":", "bytes of memory used on average", |of| {
         of.row.ram_byte_usage_average
     }),
     figure(",\"ramCost\":", "cost of memory", |of| of.parts.ram.total()),
     figure(",\"sharedCost\":", "cost shared out to it", |of| of.row.shared_cost),
-    figure(",\"externalCost\":", "cost of things outside the cluster", |of| of.row.external_cost),
-    figure(",\"totalEfficiency\":", "CPU and memory efficiency, weighted by cost", |of| {
-        of.total_efficiency
+    figure(",\"externalCost\":", "cost of things outside the cluster", |of| {
+        of.row.external_cost
     }),
+    figure(
+        ",\"totalEfficiency\":",
+        "CPU and memory efficiency, weighted by cost",
+        |of| of.total_efficiency,
+    ),
     figure(",\"totalCost\":", "all costs", |of| of.total_cost),
 ];

@@ -1,8 +1,7 @@
 //! Allocations and their summaries as items of a set, in JSON and as rows of a table.
 
-use arrow::record_batch::RecordBatch;
 use cost_answer::{
-    AllocationColumns, AllocationRow, ColumnsError,
+    AllocationColumns, AllocationRow, ColumnsError, RecordBatch,
     items::{AssetShare, LoadBalancer, SharedCost, Volume},
 };
 use http::HeaderValue;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::State, response::Response};
 use axum::response::IntoResponse;
+use axum::{Json, extract::State, response::Response};
 use chrono::{DateTime, Utc};
 use cost_answer::{AllocationColumns, AllocationRow};
 use cost_model::allocation::{ResourceCost, ResourceUse, minutes, total_efficiency};

@@ -109,7 +109,12 @@ pub(crate) async fn trends(
             let costs = Costs {
                 total_cost: TotalCost { relative_change },
             };
-            (name, Trend { trends: Kinds { costs } })
+            (
+                name,
+                Trend {
+                    trends: Kinds { costs },
+                },
+            )
         })
         .collect();
     Ok(Json(Success::of(Trends {

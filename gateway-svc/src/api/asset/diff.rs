@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::record_batch::RecordBatch;
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use cost_answer::AssetColumns;
+use cost_answer::{AssetColumns, RecordBatch};
 use http::{HeaderValue, header};
 use tokio::time::Instant;
 
@@ -129,11 +128,7 @@ fn write(before: &Assets, after: &Assets, ratio: f64) -> Result<Vec<u8>, ApiErro
 }
 
 fn columns(assets: &Assets) -> Result<Vec<AssetColumns<'_>>, ApiError> {
-    Ok(assets
-        .batches
-        .iter()
-        .map(AssetColumns::new)
-        .collect::<Result<_, _>>()?)
+    Ok(assets.batches.iter().map(AssetColumns::new).collect::<Result<_, _>>()?)
 }
 
 fn names<'a>(columns: &'a [AssetColumns<'_>]) -> impl Iterator<Item = (&'a str, Place)> {

@@ -1,8 +1,7 @@
 //! Assets as items of a set, in JSON and as rows of a table.
 
-use arrow::record_batch::RecordBatch;
 use cost_answer::{
-    AssetColumns, AssetKind, AssetRow, ColumnsError,
+    AssetColumns, AssetKind, AssetRow, ColumnsError, RecordBatch,
     asset::{Breakdown, Disk, LoadBalancer, Node, Own},
 };
 use cost_model::allocation::{average_amount, minutes};
