@@ -17,8 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
-        // A message of chunks is passed on without a copy.
+        // Messages of chunks are passed on without a copy.
         .bytes(".fedcost.storage.v1")
+        .bytes(".fedcost.query.v1.ColumnsResponse")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -119,7 +119,7 @@ pub(crate) enum SortBy {
 impl SortBy {
     /// What the parameter takes.
     pub(crate) const TAKES: &'static str = "totalCost, name, cpuCost, gpuCost, ramCost, pvCost, networkCost, \
-         loadBalancerCost, sharedCost, externalCost, cpuEfficiency, ramEfficiency, gpuEfficiency, totalEfficiency";
+         loadBalancerCost, sharedCost, externalCost, adjustment, cpuEfficiency, ramEfficiency, gpuEfficiency, totalEfficiency";
 
     /// Reads a field's name as it stands in JSON, in any case; none for a field that nothing is sorted by.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -132,6 +132,7 @@ impl SortBy {
             "pvcost" => Self::Columns(&["pv_cost", "pv_cost_adjustment"]),
             "networkcost" => Self::Columns(&["network_cost", "network_cost_adjustment"]),
             "loadbalancercost" => Self::Columns(&["load_balancer_cost", "load_balancer_cost_adjustment"]),
+            "adjustment" => Self::Columns(&["adjustment"]),
             "sharedcost" => Self::Columns(&["shared_cost"]),
             "externalcost" => Self::Columns(&["external_cost"]),
             "totalefficiency" | "efficiency" => Self::TotalEfficiency,

@@ -40,6 +40,11 @@ impl Calendar {
         Self { offset }
     }
 
+    /// Where days begin, in seconds east of UTC.
+    pub fn utc_offset_seconds(self) -> i32 {
+        self.offset.local_minus_utc()
+    }
+
     /// The span that `instant` falls into.
     pub fn span(self, unit: Unit, instant: DateTime<Utc>) -> Window {
         let local = instant.naive_utc() + self.offset_delta();

@@ -58,8 +58,10 @@ fn read(parameters: &Parameters, face: Face, range: &TimeRange) -> Result<QueryA
         step: range.step().into(),
         aggregate: aggregation.to_items(),
         accumulate: range.accumulate().into(),
-        filter: filter::assets(parameters)?,
+        filter: filter::assets(parameters, face)?,
         page: None,
         explain: parameters.is_set(&table::EXPLAIN, face)?,
+        steps_per_set: range.steps_per_set(),
+        utc_offset_seconds: range.utc_offset_seconds(),
     })
 }

@@ -71,7 +71,7 @@ pub(crate) async fn allocations(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::FIELD, &ALLOCATION, &["label", "annotation"])?;
-    let filter = filter::allocations(&parameters)?;
+    let filter = filter::allocations(&parameters, face)?;
     answer(&gateway, face, &parameters, false, field, filter).await
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn assets(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::ASSET_FIELD, &ASSET, &["label"])?;
-    let filter = filter::assets(&parameters)?;
+    let filter = filter::assets(&parameters, face)?;
     answer(&gateway, face, &parameters, true, field, filter).await
 }
 

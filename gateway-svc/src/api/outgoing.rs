@@ -207,7 +207,7 @@ mod tests {
             ..ColumnsResponse::default()
         };
         let pieces = columns.chunks(100).map(|piece| ColumnsResponse {
-            arrow_ipc: piece.to_vec(),
+            arrow_ipc: piece.to_vec().into(),
             ..ColumnsResponse::default()
         });
         std::iter::once(head).chain(pieces).map(Ok).collect()

@@ -17,9 +17,12 @@ pub(crate) struct TimeRange {
     /// In whole steps.
     window: Window,
     step: Step,
+    /// Steps in a set, where sets are not accumulated.
+    steps_per_set: u32,
     accumulate: Accumulate,
     /// How many steps that is.
     steps: u64,
+    calendar: Calendar,
 }
 
 impl TimeRange {
@@ -61,17 +64,17 @@ impl TimeRange {
             (Face::OpenCost, Accumulate::None, None) => Accumulate::All,
             (_, accumulate, _) => accumulate,
         };
-        let step = match step {
-            None => accumulate.longest_step(),
-            Some(step) if step > accumulate.longest_step() => {
+        let (step, steps_per_set) = match step {
+            None => (accumulate.longest_step(), 1),
+            Some((step, _)) if step > accumulate.longest_step() => {
                 return Err(ApiError::Parameter(ParameterError::Conflict {
                     parameter: "step",
-                    got: step.to_string(),
+                    got: parameters.get("step").unwrap_or_default().to_owned(),
                     other: format!("accumulate={accumulate}"),
                     takes: "1h",
                 }));
             }
-            Some(step) => step,
+            Some((step, count)) => (step, count.get()),
         };
         let steps = window.step_count(step, calendar);
         if steps > most_sets {
@@ -86,8 +89,10 @@ impl TimeRange {
         Ok(Self {
             window: window.align(step, calendar),
             step,
+            steps_per_set,
             accumulate,
             steps,
+            calendar,
         })
     }
 
@@ -123,6 +128,15 @@ impl TimeRange {
             Step::Hour => proto::Step::Hour,
             Step::Day => proto::Step::Day,
         }
+    }
+
+    pub(crate) fn steps_per_set(self) -> u32 {
+        self.steps_per_set
+    }
+
+    /// Where days begin, in seconds east of UTC.
+    pub(crate) fn utc_offset_seconds(self) -> i32 {
+        self.calendar.utc_offset_seconds()
     }
 
     pub(crate) fn accumulate(self) -> proto::Accumulate {

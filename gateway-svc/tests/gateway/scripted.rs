@@ -248,11 +248,11 @@ fn answer(
     };
     let head = ColumnsResponse {
         sets: sets.into_iter().map(summary).collect(),
-        arrow_ipc: Vec::new(),
+        arrow_ipc: Vec::new().into(),
         explanation,
     };
     let pieces = stream.chunks(1000).map(|piece| ColumnsResponse {
-        arrow_ipc: piece.to_vec(),
+        arrow_ipc: piece.to_vec().into(),
         ..ColumnsResponse::default()
     });
     let messages: Vec<_> = std::iter::once(head).chain(pieces).map(Ok).collect();

@@ -65,8 +65,10 @@ pub(crate) async fn assets(reader: &Reader<'_>, question: &AssetQuestion) -> Res
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
     let table = Table::new(&rows, TableName::Assets, keys, dictionary)?;
-    let total = table.numbers("total_cost").map(<[f64]>::to_vec);
-    let rank = total.unwrap_or_else(|| vec![0.0; table.rows.num_rows()]);
+    let rank = match question.page.sort_by {
+        SortBy::TotalCost => sum(&table, &["total_cost"]),
+        other => rank(&table, other),
+    };
     table.into_answer(reader.sets, &question.page, &rank, question.page.sort_by == SortBy::Name)
 }
 

@@ -241,13 +241,13 @@ fn columns(answered: Answered) -> Responses<ColumnsResponse> {
         let _turn = turn;
         yield ColumnsResponse {
             sets: answer.sets.iter().map(summary_message).collect(),
-            arrow_ipc: Vec::new(),
+            arrow_ipc: bytes::Bytes::new(),
             explanation,
         };
         let pieces = pieces(answer);
         pin_mut!(pieces);
         while let Some(piece) = pieces.try_next().await.map_err(QueryError::from)? {
-            yield ColumnsResponse { sets: Vec::new(), arrow_ipc: piece, explanation: None };
+            yield ColumnsResponse { sets: Vec::new(), arrow_ipc: piece.into(), explanation: None };
         }
     };
     messages.boxed()

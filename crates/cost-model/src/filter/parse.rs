@@ -35,8 +35,8 @@ pub enum Leniency {
 impl<F: FilterField> Filter<F> {
     /// Reads the parameter `filter`, of which an empty text is no condition.
     ///
-    /// Beyond the reference, space between two conditions means `+`, since an unescaped `+` arrives as a space; and
-    /// two double quotes inside a value stand for one, which the reference has no way to write.
+    /// Beyond the reference, space between two conditions means `+`, since an unescaped `+` arrives as a space; what
+    /// follows it may be bare words, as the reference never looks at it. And two double quotes inside a value stand for one, which the reference has no way to write.
     ///
     /// # Errors
     /// [`ParameterError::Syntax`] for a text that is no filter, [`ParameterError::TooLong`] beyond [`MAX_LENGTH`].
@@ -109,7 +109,11 @@ fn joint(input: &mut Input<'_>, first: Option<Joint>) -> Parsed<Option<Joint>> {
     let joint = match input.input.chars().next() {
         Some('+') => Joint::And,
         Some('|') => Joint::Or,
-        Some(letter) if spaced && (letter == '(' || is_of_name(letter)) => Joint::And,
+        Some(letter) if spaced && (letter == '(' || is_of_name(letter)) => {
+            // The reference ignores what follows a space, so clients that leave quotes out there never noticed.
+            input.state.leniency = Leniency::Lenient;
+            Joint::And
+        }
         _ => return Ok(None),
     };
     match first {

@@ -22,7 +22,7 @@ pub(crate) fn read(
         step: range.step().into(),
         aggregate: aggregation.to_items(),
         accumulate: range.accumulate().into(),
-        filter: filter::allocations(parameters)?,
+        filter: filter::allocations(parameters, face)?,
         idle: idle(parameters, face)?,
         sharing: sharing(parameters, face)?,
         include_aggregated_metadata: parameters.is_set(&table::INCLUDE_AGGREGATED_METADATA, face)?,
@@ -30,6 +30,8 @@ pub(crate) fn read(
         cost_metric: cost_metric(parameters)?.into(),
         page: None,
         explain: parameters.is_set(&table::EXPLAIN, face)?,
+        steps_per_set: range.steps_per_set(),
+        utc_offset_seconds: range.utc_offset_seconds(),
     })
 }
 
