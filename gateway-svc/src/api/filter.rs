@@ -56,7 +56,7 @@ mod tests {
             assert_eq!(allocations(&parameters, Face::Kubecost).unwrap(), expected, "{query}");
         }
         let parameters = Parameters::parse("filterTypes=Node");
-        assert_eq!(assets(&parameters, Face::Kubecost).unwrap(), "assetType:\"Node\"");
+        assert_eq!(assets(&parameters, Face::Kubecost).unwrap(), "assetType:\"node\"");
     }
 
     #[test]

@@ -211,7 +211,7 @@ mod tests {
     fn errors_name_the_parameter() {
         let cases = [
             ("", "parameter window is missing"),
-            ("window=7d&step=1w", "parameter step got \"1w\""),
+            ("window=7d&step=90m", "parameter step got \"90m\""),
             ("window=7d&accumulate=year", "parameter accumulate got \"year\""),
             (
                 "window=7d&step=1d&accumulate=hour",

@@ -73,7 +73,7 @@ pub(crate) const STEP: Parameter = Parameter {
     name: "step",
     about: "How long a set is before it is accumulated. Elsewhere than under /model, the whole window is one set \
             unless a step is given.",
-    takes: "1h or 1d",
+    takes: "1h, 1d, 1w, or another duration of whole hours or days, such as 6h or 3d",
     kind: Text,
     omitted: Faces("1d", "the window"),
 };

@@ -24,8 +24,8 @@ async fn errors_are_json_under_model_and_text_elsewhere() {
             "parameter window got \"9999999d\"; it takes",
         ),
         (
-            "allocation?window=7d&step=1w",
-            "parameter step got \"1w\"; it takes 1h or 1d",
+            "allocation?window=7d&step=90m",
+            "parameter step got \"90m\"; it takes 1h, 1d, 1w",
         ),
         (
             "allocation?window=7d&step=1d&accumulate=hour",

@@ -18,10 +18,10 @@ use cost_plan::{
 };
 use datafusion::{
     error::Result,
-    logical_expr::{Expr, col, lit},
+    logical_expr::{Expr, col, lit, when},
     prelude::DataFrame,
 };
-use lake::TableName;
+use lake::{TableName, schema::allocations};
 use rustc_hash::FxHashMap;
 
 use self::{
@@ -56,7 +56,7 @@ pub(crate) struct Allocations {
 }
 
 /// Answers a question. `now` is for sets that have not ended, whose flat shared cost is that of the time that passed.
-pub(crate) async fn allocations(
+pub(crate) async fn answer(
     reader: &Reader<'_>,
     question: &AllocationQuestion,
     now: DateTime<Utc>,
@@ -138,6 +138,7 @@ impl Changes {
         }
         if self.tenancy.is_some() {
             columns.extend(PlaceKind::Cluster.columns());
+            columns.insert(allocations::UNMOUNTED);
         }
         columns
     }
@@ -155,6 +156,8 @@ impl Changes {
         }
         if let Some(factors) = self.tenancy {
             let part = sum_of(&UNSHARED_COST, input) * factor_of(PlaceKind::Cluster, factors);
+            // What is of no pod is of no tenant.
+            let part = when(col(allocations::UNMOUNTED), lit(0.0)).otherwise(part)?;
             changed.push(("shared_cost", col("shared_cost") + part));
         }
         if changed.is_empty() {
@@ -199,7 +202,7 @@ async fn filtered_rows(
 async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Changes) -> Result<Vec<RecordBatch>> {
     let mut columns = changes.columns();
     if question.metadata {
-        columns.extend(lake::schema::allocations::MEMBER_MAPS);
+        columns.extend(allocations::MEMBER_MAPS);
     }
     let Rows { frame, mut input } = filtered_rows(reader, question, columns).await?;
     input.metadata = question.metadata;

@@ -41,7 +41,7 @@ pub(crate) async fn allocations(
     question: &AllocationQuestion,
     now: DateTime<Utc>,
 ) -> Result<Answer> {
-    let Allocations { rows, shared, idle, asset_shares } = allocate::allocations(reader, question, now).await?;
+    let Allocations { rows, shared, idle, asset_shares } = allocate::answer(reader, question, now).await?;
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
     let mut table = Table::new(&rows, TableName::Allocations, keys, dictionary)?;
