@@ -184,10 +184,20 @@ impl Followed {
 /// Reads base tables into memory, newest days first, as far as the bound allows, and forgets older releases.
 async fn fill(served: &Served) {
     let warm = &served.warm;
-    let named: HashSet<&str> = served.tables.values().flatten().map(|block| block.key.as_ref()).collect();
+    let named: HashSet<&str> = served
+        .tables
+        .values()
+        .flatten()
+        .map(|block| block.key.as_ref())
+        .collect();
     warm.forget(|key| named.contains(key)).await;
     let bound = warm.bound() as f64 * FILL_AHEAD;
-    let mut base: Vec<_> = served.tables.iter().filter(|(name, _)| name.is_base()).flat_map(|(_, blocks)| blocks).collect();
+    let mut base: Vec<_> = served
+        .tables
+        .iter()
+        .filter(|(name, _)| name.is_base())
+        .flat_map(|(_, blocks)| blocks)
+        .collect();
     base.sort_by_key(|block| std::cmp::Reverse(block.files.last().map(|file| file.partition.day)));
     for block in base {
         if warm.bytes() as f64 >= bound {

@@ -117,7 +117,7 @@ async fn errors_are_json_under_model_and_text_elsewhere() {
         ),
         (
             "allocation?window=7d&filterLabels=app",
-            "parameter filterLabels got \"app\"; it takes name:value",
+            "parameter filterLabels got \"app\"; it takes a comma list of NAME:VALUE",
         ),
         (
             "allocation?window=7d&offset=-1",

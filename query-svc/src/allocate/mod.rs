@@ -24,20 +24,20 @@ use datafusion::{
 use lake::{TableName, schema::allocations};
 use rustc_hash::FxHashMap;
 
-use self::{
-    idle::IdleCosts,
-    share::{shared_costs, sharing_name, tenancy_factors},
-    totals::{allocated, available, idle_places},
-};
 pub(crate) use self::{
     asset_shares::{AssetShare, AssetShares},
     idle::IdleItem,
     share::{CostParts, ItemKey, SharedParts},
 };
+use self::{
+    idle::IdleCosts,
+    share::{shared_costs, sharing_name, tenancy_factors},
+    totals::{allocated, available, idle_places},
+};
 use crate::{
     plan::{
-        CPU_COST, Factors, GPU_COST, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, factor_of, filter_columns, sum_of,
-        told_apart,
+        CPU_COST, Factors, GPU_COST, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, factor_of, filter_columns,
+        sum_of, told_apart,
     },
     question::{AllocationQuestion, IdleMode},
 };
@@ -146,7 +146,8 @@ impl Changes {
     fn apply(self, frame: DataFrame, input: &mut Input) -> Result<DataFrame> {
         let mut changed: Vec<(&'static str, Expr)> = Vec::new();
         if let Some((places, factors)) = self.idle {
-            for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS) {
+            for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS)
+            {
                 // Who has no cost gets no idle.
                 if resource.iter().any(|column| !input.zero.contains(column)) {
                     let part = sum_of(&resource, input) * factor_of(places, factors);
@@ -163,10 +164,18 @@ impl Changes {
         if changed.is_empty() {
             return Ok(frame);
         }
-        let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = frame
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let columns = names.iter().map(|name| {
             let change = changed.iter().find(|(column, _)| column == name);
-            change.map_or_else(|| col(name.as_str()), |(column, expression)| expression.clone().alias(*column))
+            change.map_or_else(
+                || col(name.as_str()),
+                |(column, expression)| expression.clone().alias(*column),
+            )
         });
         let columns: Vec<Expr> = columns.collect();
         for (column, _) in &changed {

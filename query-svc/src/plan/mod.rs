@@ -107,7 +107,10 @@ fn table_for(base: TableName, columns: &BTreeSet<&'static str>) -> (TableName, &
         columns.iter().all(|column| keys.contains(column))
     };
     match base.derived().iter().find(|table| tells(table)) {
-        Some(table) => (*table, "the smallest derived table that tells apart what is asked about"),
+        Some(table) => (
+            *table,
+            "the smallest derived table that tells apart what is asked about",
+        ),
         None => (base, "no derived table tells apart what is asked about"),
     }
 }
@@ -145,7 +148,11 @@ impl<'a> Reader<'a> {
         let mut zero: Option<BTreeSet<&'static str>> = None;
         for spec in &blocks {
             // Of what is not in memory nothing is known.
-            let known = warm.peek(spec).await.map(|block| block.zero.clone()).unwrap_or_default();
+            let known = warm
+                .peek(spec)
+                .await
+                .map(|block| block.zero.clone())
+                .unwrap_or_default();
             zero = Some(match zero {
                 None => known,
                 Some(zero) => zero.intersection(&known).copied().collect(),
@@ -163,18 +170,29 @@ impl<'a> Reader<'a> {
         } else {
             (&self.planner.serial, 1)
         };
-        let scan = warm::scan(table, warm, &blocks, &days, &(Arc::new(clusters) as _), partitions, &counts)?;
+        let scan = warm::scan(
+            table,
+            warm,
+            &blocks,
+            &days,
+            &(Arc::new(clusters) as _),
+            partitions,
+            &counts,
+        )?;
         let mut frame = session.read_table(Arc::new(scan))?;
         if let Some(holds) = self.sets.holds() {
             frame = frame.filter(holds)?;
         }
-        self.note(&self.read, ReadTable {
-            table,
-            files: blocks.iter().map(|block| block.files.len() as u64).sum(),
-            rows,
-            reason,
-            counts,
-        });
+        self.note(
+            &self.read,
+            ReadTable {
+                table,
+                files: blocks.iter().map(|block| block.files.len() as u64).sum(),
+                rows,
+                reason,
+                counts,
+            },
+        );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.zero = zero.unwrap_or_default();
         Ok(Rows { frame, input })
@@ -244,7 +262,8 @@ impl<'a> Reader<'a> {
         if let Some(matches) = self.matches(filter) {
             frame = frame.filter(matches)?;
         }
-        self.run(aggregate::assets(frame, self.group_by(grouping), &input)?).await
+        self.run(aggregate::assets(frame, self.group_by(grouping), &input)?)
+            .await
     }
 }
 
@@ -261,7 +280,10 @@ pub(crate) fn filter_columns<F: CodedField>(filter: &Filter<F>) -> impl Iterator
 /// The cost of a row by these columns, of those that are not zero throughout.
 pub(crate) fn sum_of(columns: &[&'static str], input: &Input) -> Expr {
     let present = columns.iter().filter(|column| !input.zero.contains(*column));
-    present.map(|column| col(*column)).reduce(|a, b| a + b).unwrap_or_else(|| lit(0.0))
+    present
+        .map(|column| col(*column))
+        .reduce(|a, b| a + b)
+        .unwrap_or_else(|| lit(0.0))
 }
 
 /// What a row's CPU costs.

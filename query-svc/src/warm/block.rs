@@ -49,7 +49,12 @@ impl BlockSpec {
         let mut files = files.to_vec();
         files.sort_by(|a, b| (a.partition, &a.path).cmp(&(b.partition, &b.path)));
         let together = |a: &DataFile, b: &DataFile| {
-            let month = |file: &DataFile| (file.partition.resolution, file.partition.day.format("%Y-%m").to_string());
+            let month = |file: &DataFile| {
+                (
+                    file.partition.resolution,
+                    file.partition.day.format("%Y-%m").to_string(),
+                )
+            };
             !table.is_base() && month(a) == month(b)
         };
         files
@@ -121,7 +126,12 @@ impl Block {
         let runs = runs(&rows, days);
         let zeros = zero.len() * rows.num_rows() * size_of::<f64>();
         let bytes = rows.get_array_memory_size().saturating_sub(zeros);
-        Ok(Self { rows, runs, zero, bytes })
+        Ok(Self {
+            rows,
+            runs,
+            zero,
+            bytes,
+        })
     }
 
     /// The rows of these days and clusters, in pieces.
@@ -130,7 +140,10 @@ impl Block {
         days: &std::ops::RangeInclusive<NaiveDate>,
         wanted: impl Fn(Code) -> bool,
     ) -> Vec<RecordBatch> {
-        let runs = self.runs.iter().filter(|run| days.contains(&run.day) && wanted(run.cluster));
+        let runs = self
+            .runs
+            .iter()
+            .filter(|run| days.contains(&run.day) && wanted(run.cluster));
         let mut spans: Vec<Range<usize>> = Vec::new();
         for run in runs {
             match spans.last_mut() {
@@ -163,17 +176,22 @@ fn without_zeros(rows: &RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static s
     let shared = ScalarBuffer::<f64>::from(Buffer::from_vec(vec![0.0_f64; rows.num_rows()]));
     let shared: ArrayRef = Arc::new(Float64Array::new(shared, None));
     let mut zero = BTreeSet::new();
-    let columns = rows.columns().iter().zip(rows.schema_ref().fields()).map(|(column, field)| {
-        let numbers = column.as_primitive_opt::<Float64Type>();
-        let is_zero = |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
-        match number_column(field.name()) {
-            Some(name) if numbers.is_some_and(is_zero) => {
-                zero.insert(name);
-                Arc::clone(&shared)
+    let columns = rows
+        .columns()
+        .iter()
+        .zip(rows.schema_ref().fields())
+        .map(|(column, field)| {
+            let numbers = column.as_primitive_opt::<Float64Type>();
+            let is_zero =
+                |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
+            match number_column(field.name()) {
+                Some(name) if numbers.is_some_and(is_zero) => {
+                    zero.insert(name);
+                    Arc::clone(&shared)
+                }
+                _ => Arc::clone(column),
             }
-            _ => Arc::clone(column),
-        }
-    });
+        });
     let columns = columns.collect();
     Ok((RecordBatch::try_new(rows.schema(), columns)?, zero))
 }
