@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Lake, LakeError, Release, TableName};
 use service_kit::server::Health;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::warm::{BlockSpec, Warm};
 
@@ -208,5 +208,6 @@ async fn fill(served: &Served) {
             return;
         }
     }
-    debug!(warm_bytes = warm.bytes(), "read ahead");
+    let dictionary_bytes = warm.dictionary().read().bytes();
+    info!(warm_bytes = warm.bytes(), dictionary_bytes, "read ahead");
 }

@@ -149,7 +149,7 @@ impl Changes {
             for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS)
             {
                 // Who has no cost gets no idle.
-                if resource.iter().any(|column| !input.zero.contains(column)) {
+                if resource.iter().any(|column| !input.without.contains(column)) {
                     let part = sum_of(&resource, input) * factor_of(places, factors);
                     changed.push((cost, col(cost) + part));
                 }
@@ -179,11 +179,18 @@ impl Changes {
         });
         let columns: Vec<Expr> = columns.collect();
         for (column, _) in &changed {
-            input.zero.remove(column);
+            input.without.remove(column);
         }
         frame.select(columns)
     }
 }
+
+/// Columns of rows that say nothing of items.
+const UNTOLD: [&str; 3] = [
+    allocations::FEDERATED_CLUSTER,
+    allocations::UNMOUNTED,
+    allocations::MEMBERS,
+];
 
 /// The columns that idle cost of CPU, GPUs and memory is added to.
 const IDLE_TAKERS: [&str; 3] = ["cpu_cost", "gpu_cost", "ram_cost"];
@@ -217,5 +224,6 @@ async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Chang
     input.metadata = question.metadata;
     let frame = changes.apply(frame, &mut input)?;
     let keys = reader.group_by(&question.aggregation);
+    input.without.extend(UNTOLD);
     reader.run(aggregate::allocations(frame, keys, &input)?).await
 }

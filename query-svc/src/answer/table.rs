@@ -1,6 +1,6 @@
 //! The items of an answer in coded form, and how they are put in order and written out.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array},
@@ -155,6 +155,45 @@ impl Table {
             .collect())
     }
 
+    /// All rows, by set, and in a set by `rank` or by name.
+    fn in_order(&self, set_of: &[u32], page: &Page, rank: &[f64], by_name: bool) -> Vec<u32> {
+        let names = self.dictionary.read();
+        let keys = self.key_codes();
+        let compare_names = |a: &u32, b: &u32| {
+            let name_of = |row: u32| {
+                let mut name = String::new();
+                self.name(&keys, row as usize, &names, &mut name);
+                name
+            };
+            name_of(*a).cmp(&name_of(*b))
+        };
+        // Bits of a float in the order of its values, so that what is compared most is plain numbers.
+        let place = |row: u32| {
+            let bits = rank[row as usize].to_bits();
+            let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+            let place = if page.ascending { ascending } else { !ascending };
+            (set_of[row as usize], if by_name { 0 } else { place }, row)
+        };
+        let mut places: Vec<(u32, u64, u32)> = (0..set_of.len() as u32).map(place).collect();
+        places.sort_unstable();
+        let mut order: Vec<u32> = Vec::with_capacity(places.len());
+        for equal in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let start = order.len();
+            order.extend(equal.iter().map(|(_, _, row)| *row));
+            if equal.len() > 1 {
+                order[start..].sort_unstable_by(|a, b| {
+                    let ordering = compare_names(a, b);
+                    if by_name && !page.ascending {
+                        ordering.reverse()
+                    } else {
+                        ordering
+                    }
+                });
+            }
+        }
+        order
+    }
+
     /// Puts the items of each set in order of `rank`, equal ones by name, and takes the page's part of them. Special
     /// items are on every page.
     pub(crate) fn into_answer(self, sets: &Sets, page: &Page, rank: &[f64], by_name: bool) -> Result<Answer> {
@@ -169,26 +208,7 @@ impl Table {
                 summary.items += 1;
             }
         }
-        let mut order: Vec<u32> = (0..set_of.len() as u32).collect();
-        {
-            let names = self.dictionary.read();
-            let keys = self.key_codes();
-            let name_of = |row: u32| {
-                let mut name = String::new();
-                self.name(&keys, row as usize, &names, &mut name);
-                name
-            };
-            let directed = |ordering: Ordering| if page.ascending { ordering } else { ordering.reverse() };
-            let compare = |a: &u32, b: &u32| {
-                let (x, y) = (*a as usize, *b as usize);
-                let ranked = || match by_name {
-                    true => directed(name_of(*a).cmp(&name_of(*b))),
-                    false => directed(rank[x].total_cmp(&rank[y])).then_with(|| name_of(*a).cmp(&name_of(*b))),
-                };
-                set_of[x].cmp(&set_of[y]).then_with(ranked)
-            };
-            order.sort_unstable_by(compare);
-        }
+        let mut order = self.in_order(&set_of, page, rank, by_name);
         if page.offset > 0 || page.limit.is_some() {
             let special = self.keyed_rows();
             let end = page.limit.map_or(usize::MAX, |limit| page.offset.saturating_add(limit));
