@@ -19,6 +19,7 @@ pub use error::LakeError;
 pub use partition::{DataFile, Partition, Resolution};
 pub use release::{PublishedRelease, Release, TableVersion};
 pub use table::{TableName, TableState};
+pub use write::decode_file;
 
 /// Folder of the lake in the bucket.
 pub const ROOT: &str = "derived";

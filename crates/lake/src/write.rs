@@ -58,20 +58,23 @@ impl Lake {
 
     /// Reads all rows of a file.
     pub async fn read_file(&self, table: TableName, file: &DataFile) -> Result<Vec<RecordBatch>, LakeError> {
-        let path = self.data_file_path(table, file);
-        let bytes = self
-            .store
-            .get(&path)
-            .await
-            .map_err(LakeError::store(&path))?
-            .bytes()
-            .await
-            .map_err(LakeError::store(&path))?;
-        tokio::task::spawn_blocking(move || decode(bytes))
+        let bytes = self.fetch_file(table, file).await?;
+        tokio::task::spawn_blocking(move || decode_file(table, bytes))
             .await
             .map_err(|source| LakeError::Task { table, source })?
-            .map_err(|source| LakeError::Parquet { table, source })
     }
+
+    /// Reads a file as it is stored. For [`decode_file`].
+    pub async fn fetch_file(&self, table: TableName, file: &DataFile) -> Result<Bytes, LakeError> {
+        let path = self.data_file_path(table, file);
+        let get = async { self.store.get(&path).await?.bytes().await };
+        get.await.map_err(LakeError::store(&path))
+    }
+}
+
+/// Reads all rows of a file that is in memory, which takes a while.
+pub fn decode_file(table: TableName, bytes: Bytes) -> Result<Vec<RecordBatch>, LakeError> {
+    decode(bytes).map_err(|source| LakeError::Parquet { table, source })
 }
 
 fn encode(table: TableName, batches: &[RecordBatch]) -> Result<Bytes, ParquetError> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use arrow::{
     array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch},
     buffer::{Buffer, ScalarBuffer},
-    compute::concat_batches,
+    compute::{concat, concat_batches},
     datatypes::{Float64Type, UInt32Type},
 };
 use chrono::NaiveDate;
@@ -14,7 +14,7 @@ use cost_plan::{
     dictionary::{Code, Dictionary},
 };
 use datafusion::error::{DataFusionError, Result};
-use lake::{DataFile, Lake, LakeError, Resolution, TableName};
+use lake::{DataFile, Lake, LakeError, Resolution, TableName, decode_file};
 
 /// The longest piece of a block that a plan gets at once: short enough that its columns stay in the processor's cache
 /// from one step of the plan to the next.
@@ -100,24 +100,27 @@ pub(crate) struct Block {
 impl Block {
     /// Reads the files of a block.
     pub(crate) async fn load(lake: &Lake, spec: &BlockSpec, dictionary: &Arc<Dictionary>) -> Result<Self> {
-        let mut coded_rows = Vec::new();
-        let mut days = Vec::new();
+        let mut fetched = Vec::new();
         for file in &spec.files {
-            let batches = lake.read_file(spec.table, file).await.map_err(read_error)?;
-            let dictionary = Arc::clone(dictionary);
-            let encode = move || {
-                let coded = batches.iter().map(|batch| coded::encode(batch, &dictionary));
-                coded.collect::<Result<Vec<_>, _>>()
-            };
-            let coded = tokio::task::spawn_blocking(encode).await;
-            let coded = coded.map_err(|error| DataFusionError::External(Box::new(error)))??;
-            let rows: usize = coded.iter().map(RecordBatch::num_rows).sum();
-            days.push((file.partition.day, rows));
-            coded_rows.extend(coded);
+            let bytes = lake.fetch_file(spec.table, file).await.map_err(read_error)?;
+            fetched.push((file.partition.day, bytes));
         }
-        let table = spec.table;
-        let whole = tokio::task::spawn_blocking(move || Self::new(table, coded_rows, &days)).await;
-        whole.map_err(|error| DataFusionError::External(Box::new(error)))?
+        let (table, dictionary) = (spec.table, Arc::clone(dictionary));
+        // All on one thread, whose memory is used again from file to file.
+        let decode = move || {
+            let (mut coded_rows, mut days) = (Vec::new(), Vec::new());
+            for (day, bytes) in fetched {
+                let mut rows = 0;
+                for batch in decode_file(table, bytes).map_err(read_error)? {
+                    rows += batch.num_rows();
+                    coded_rows.push(coded::encode(&batch, &dictionary)?);
+                }
+                days.push((day, rows));
+            }
+            Self::new(table, coded_rows, &days)
+        };
+        let decoded = tokio::task::spawn_blocking(decode).await;
+        decoded.map_err(|error| DataFusionError::External(Box::new(error)))?
     }
 
     fn new(table: TableName, coded_rows: Vec<RecordBatch>, days: &[(NaiveDate, usize)]) -> Result<Self> {
@@ -185,7 +188,8 @@ fn compact(rows: RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static str>)> {
                 zero.insert(name);
                 *column = Arc::clone(&shared);
             }
-            _ => column.shrink_to_fit(),
+            // What was decoded has room for more rows than there are; a copy of two arrays has not.
+            _ => *column = concat(&[column.as_ref(), column.slice(0, 0).as_ref()])?,
         }
     }
     Ok((RecordBatch::try_new(schema, columns)?, zero))

@@ -38,7 +38,8 @@ impl Warm {
             .name("warm")
             .weigher(weight)
             .max_capacity(bound / UNIT_BYTES)
-            .eviction_policy(EvictionPolicy::lru())
+            // A question about more than fits must not throw out all that was there.
+            .eviction_policy(EvictionPolicy::tiny_lfu())
             .build();
         Self {
             lake,
