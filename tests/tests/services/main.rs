@@ -6,7 +6,9 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+mod asking;
 mod bucket;
+mod clients;
 mod conservation;
 mod crash;
 mod golden;
