@@ -11,6 +11,7 @@ mod bucket;
 mod clients;
 mod conservation;
 mod crash;
+mod features;
 mod golden;
 mod ingest;
 mod network;
