@@ -2,6 +2,7 @@
 
 use std::{fs, future::Future, sync::Arc};
 
+use query_svc::config::LimitsConfig;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
 use test_cluster::{TestCluster, TestOptions};
@@ -40,8 +41,17 @@ pub(crate) struct Answer {
 
 impl Services {
     pub(crate) async fn start() -> Self {
+        Self::with_limits(LimitsConfig::default()).await
+    }
+
+    /// Services of which query takes no more than this.
+    pub(crate) async fn with_limits(query_limits: LimitsConfig) -> Self {
         let bucket = copy_of_golden();
-        let cluster = TestCluster::start(TestOptions::new(bucket.path())).await.unwrap();
+        let options = TestOptions {
+            query_limits,
+            ..TestOptions::new(bucket.path())
+        };
+        let cluster = TestCluster::start(options).await.unwrap();
         cluster.refresh_and_wait().await.unwrap();
         Self {
             cluster,

@@ -16,4 +16,5 @@ mod golden;
 mod ingest;
 mod network;
 mod processes;
+mod query_api;
 mod releases;
