@@ -14,6 +14,7 @@ mod crash;
 mod features;
 mod golden;
 mod ingest;
+mod made_up_requests;
 mod network;
 mod processes;
 mod query_api;
