@@ -1,7 +1,8 @@
 //! The gRPC API of query, asked as other services ask it.
 
-use std::{collections::BTreeMap, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use bingen::AllocationSet;
 use cost_answer::{AllocationColumns, AssetColumns, Decoder, RecordBatch};
 use fedcost_proto::query::v1::{
     Accumulate, Allocation, Asset, AssetType, AutocompleteRequest, ColumnsResponse, GetReleaseRequest, Idle, IdleMode,
@@ -12,12 +13,15 @@ use prost::Message as _;
 use prost_types::Timestamp;
 use query_svc::config::LimitsConfig;
 use reqwest::{Client, Response};
+use service_kit::MAX_MESSAGE_BYTES;
+use test_cluster::{TestCluster, TestOptions};
 use tokio::time::timeout;
 use tonic::{Code, Request, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::{
     asking::{Checks, Services},
+    bucket::{copy_of_golden, daily},
     network,
 };
 
@@ -765,6 +769,64 @@ async fn answers_of_too_many_items_are_refused() {
     assert_eq!(by_http.status(), 400);
     assert!(by_http.text().await.unwrap().contains("allowed are 50"));
     services.cluster.stop().await;
+}
+
+/// Long texts at every container, together more than one message of gRPC may hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_answers_are_cut_into_messages() {
+    // What a text in a file has room for, nearly.
+    const LENGTH: usize = 60_000;
+    const TEXTS: usize = 10;
+    let bucket = copy_of_golden();
+    let file = daily(bucket.path(), "staging", "allocations", FIRST_DAY);
+    let mut set = AllocationSet::decode(&fs::read(&file).unwrap()).unwrap();
+    for allocation in set.allocations.values_mut() {
+        let properties = allocation.properties.as_mut().unwrap();
+        for text in 0..TEXTS {
+            properties.annotations.insert(format!("long{text}"), "x".repeat(LENGTH));
+        }
+    }
+    let containers = set.allocations.len();
+    assert!(
+        containers * TEXTS * LENGTH > MAX_MESSAGE_BYTES,
+        "only {containers} containers"
+    );
+    fs::write(&file, set.encode().unwrap()).unwrap();
+    let cluster = TestCluster::start(TestOptions::new(bucket.path())).await.unwrap();
+    cluster.refresh_and_wait().await.unwrap();
+
+    let mut query = cluster.query();
+    let question = QueryAllocationsRequest {
+        window: window(0..1),
+        filter: "annotation:\"long0\"".to_owned(),
+        ..QueryAllocationsRequest::default()
+    };
+    let messages = read(query.query_allocations(question.clone()).await.unwrap().into_inner()).await;
+    let rows: Vec<_> = messages.into_iter().flat_map(of_set).collect();
+    let columns = read(query.query_allocation_columns(question).await.unwrap().into_inner()).await;
+    let (sets, batches) = decode(columns);
+    assert_eq!((sets.len(), sets[0].items), (1, rows.len() as u64));
+    assert!(
+        rows.len() * TEXTS * LENGTH > MAX_MESSAGE_BYTES,
+        "only {} rows",
+        rows.len()
+    );
+    let is_long = |name: &str, value: &str| name.starts_with("long") && value.len() == LENGTH;
+    for (_, item) in &rows {
+        let texts = &item.properties.as_ref().unwrap().annotations;
+        let long = texts.iter().filter(|(name, value)| is_long(name, value));
+        assert_eq!(long.count(), TEXTS, "{}", item.name);
+    }
+    let mut found = 0;
+    for batch in &batches {
+        let columns = AllocationColumns::new(batch).unwrap();
+        for row in 0..columns.rows() {
+            let row = columns.row(row);
+            found += row.annotations.filter(|(name, value)| is_long(name, value)).count();
+        }
+    }
+    assert_eq!(found, rows.len() * TEXTS);
+    cluster.stop().await;
 }
 
 /// Takes the only turn, and keeps it by not reading the answer.
