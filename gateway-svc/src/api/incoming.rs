@@ -1,6 +1,5 @@
 //! An answer in columns as it comes from query-svc: its sets first, then its rows.
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use cost_answer::{Decoder, RecordBatch};
 use fedcost_proto::query::v1::{self as proto, ColumnsResponse};
@@ -76,7 +75,7 @@ impl<S: Stream<Item = Result<ColumnsResponse, Status>> + Unpin> Incoming<S> {
             return Err(ApiError::OutOfOrder);
         }
         let mut decoder = Decoder::new();
-        decoder.push(Bytes::from(first.arrow_ipc));
+        decoder.push(first.arrow_ipc);
         let incoming = Self {
             stream,
             decoder,
@@ -92,7 +91,7 @@ impl<S: Stream<Item = Result<ColumnsResponse, Status>> + Unpin> Incoming<S> {
                 return Ok(Some(batch));
             }
             match message(&mut self.stream, self.deadline).await? {
-                Some(message) => self.decoder.push(Bytes::from(message.arrow_ipc)),
+                Some(message) => self.decoder.push(message.arrow_ipc),
                 None => {
                     self.decoder.finish()?;
                     return Ok(None);
