@@ -526,7 +526,7 @@ async fn bad_fields_are_named(services: Arc<Services>) {
         ),
         (
             QueryAllocationsRequest {
-                window: window(3..1),
+                window: span(FIRST_DAY + DAY, FIRST_DAY),
                 ..ok()
             },
             "window",
