@@ -66,6 +66,8 @@ pub struct Options {
     pub query_memory_mib: u64,
     /// MiB of tables that query keeps in memory.
     pub query_warm_mib: u64,
+    /// What questions may use up.
+    pub query_limits: query_svc::config::LimitsConfig,
     /// How long all services together may take to stop.
     pub stop_within: Duration,
 }
@@ -88,6 +90,7 @@ impl Options {
             follow: Duration::from_millis(250),
             query_memory_mib: query_svc::config::DEFAULT_MEMORY_MIB,
             query_warm_mib: query_svc::config::DEFAULT_WARM_MIB,
+            query_limits: query_svc::config::LimitsConfig::default(),
             stop_within: Duration::from_secs(1),
         }
     }
@@ -270,7 +273,7 @@ impl AllInOne {
             follow: options.follow,
             memory_mib: options.query_memory_mib,
             warm_mib: options.query_warm_mib,
-            limits: query_svc::config::LimitsConfig::default(),
+            limits: options.query_limits,
         };
         let gateway_server = GatewayServer::new(gateway_config).with_metrics(gateway_metrics, Arc::new(registry));
         let running = vec![

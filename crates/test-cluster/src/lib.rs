@@ -22,6 +22,7 @@ use fedcost_proto::{
     query::v1::query_service_client::QueryServiceClient,
 };
 use ingest_svc::cycle::Retention;
+use query_svc::config::LimitsConfig;
 use service_kit::{
     certs::CertificateError,
     client,
@@ -43,6 +44,8 @@ pub struct TestOptions {
     pub refresh: Duration,
     /// How often query looks for a newer release.
     pub follow: Duration,
+    /// What questions may use up.
+    pub query_limits: LimitsConfig,
     /// How long a release may take to be ingested and served.
     pub patience: Duration,
 }
@@ -55,6 +58,7 @@ impl TestOptions {
             retention: Retention::of(0, 0),
             refresh: Duration::from_secs(60 * 60),
             follow: Duration::from_millis(20),
+            query_limits: LimitsConfig::default(),
             patience: Duration::from_secs(120),
         }
     }
@@ -111,6 +115,7 @@ impl TestCluster {
         wanted.ingest.retention = options.retention;
         wanted.ingest.refresh = options.refresh;
         wanted.follow = options.follow;
+        wanted.query_limits = options.query_limits;
         Ok(Self {
             services: AllInOne::start(wanted, http).await?,
             patience: options.patience,

@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     Settings,
     /// Without `code` and `data` around it.
     Plain,
+    /// A text for people.
+    Text,
     /// Empty, until there is something to answer with.
     Nothing,
 }
@@ -334,7 +336,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         title: "Whether the process lives",
         about: "A text, `ok`.",
         parameters: &[],
-        answer: Answer::Plain,
+        answer: Answer::Text,
         can_be_csv: false,
         example: "",
         handler: || get(status::healthz),

@@ -12,7 +12,7 @@ use utoipa::{
         ComponentsBuilder, Content, InfoBuilder, KnownFormat, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
         PathsBuilder, Ref, RefOr, Required, ResponseBuilder, ResponsesBuilder, Schema, SchemaFormat,
         path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn},
-        schema::{AdditionalProperties, ArrayBuilder, SchemaType, Type},
+        schema::{AdditionalProperties, ArrayBuilder, OneOfBuilder, SchemaType, Type},
         tag::TagBuilder,
     },
 };
@@ -131,13 +131,14 @@ fn default_value(kind: Kind, text: &str) -> Value {
 }
 
 fn responses(endpoint: &Endpoint, face: Face) -> ResponsesBuilder {
-    let success = match endpoint.answer {
-        Answer::Plain => ObjectBuilder::new().into(),
-        answer => wrapped(data(answer, face)),
+    let (kind, success) = match endpoint.answer {
+        Answer::Plain => ("application/json", ObjectBuilder::new().into()),
+        Answer::Text => ("text/plain", text().into()),
+        answer => ("application/json", wrapped(data(answer, face))),
     };
     let mut answer = ResponseBuilder::new()
         .description(endpoint.title)
-        .content("application/json", Content::new(Some(success)));
+        .content(kind, Content::new(Some(success)));
     if endpoint.can_be_csv {
         let text = ObjectBuilder::new().schema_type(Type::String).build();
         answer = answer.content("text/csv", Content::new(Some(Schema::from(text))));
@@ -189,7 +190,9 @@ fn data(answer: Answer, face: Face) -> RefOr<Schema> {
         (Answer::Cluster, _) => reference("Cluster"),
         (Answer::Clusters, _) => list_of(reference("Cluster")),
         (Answer::Settings, _) => reference("Settings"),
-        (Answer::Plain | Answer::Nothing, _) => ObjectBuilder::new().schema_type(SchemaType::AnyValue).into(),
+        (Answer::Plain | Answer::Text | Answer::Nothing, _) => {
+            ObjectBuilder::new().schema_type(SchemaType::AnyValue).into()
+        }
     }
 }
 
@@ -328,10 +331,16 @@ fn asset_schema() -> ObjectBuilder {
 }
 
 fn asset_change() -> ObjectBuilder {
+    // What was added was not there before, and what was removed is not there after.
+    let asset_or_null = || {
+        OneOfBuilder::new()
+            .item(reference("Asset"))
+            .item(ObjectBuilder::new().schema_type(Type::Null))
+    };
     ObjectBuilder::new()
         .property("kind", text().enum_values(Some(["added", "removed", "changed"])))
-        .property("before", reference("Asset"))
-        .property("after", reference("Asset"))
+        .property("before", asset_or_null())
+        .property("after", asset_or_null())
 }
 
 fn error() -> ObjectBuilder {

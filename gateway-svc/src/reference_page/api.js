@@ -94,7 +94,7 @@ function operation(path, described) {
     content.append(make("h3", "Parameters"), parameterTable(described.parameters));
   }
   const answers = described.responses["200"].content;
-  const data = answers["application/json"].schema.properties?.data;
+  const data = answers["application/json"]?.schema.properties?.data;
   content.append(make("h3", "Answer"));
   content.append(make("p", data ? `{"code": 200, "data": ${shape(data)}}` : "as shown when tried"));
   if (answers["text/csv"]) {

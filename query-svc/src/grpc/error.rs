@@ -20,7 +20,7 @@ pub(crate) enum QueryError {
         got: String,
         takes: &'static str,
     },
-    #[error("window is missing, or does not start before it ends")]
+    #[error("window is missing, does not start before it ends, or is in no year from -10000 to 10000")]
     Window,
     #[error("{0}")]
     TooManySteps(#[from] TooManySteps),

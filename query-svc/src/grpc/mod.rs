@@ -10,6 +10,7 @@ use std::{
 
 use async_stream::try_stream;
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::Utc;
 use cost_model::{Accumulate, AllocationFilter, AssetFilter, Calendar, Step, filter::Leniency};
 use fedcost_proto::query::v1::{
@@ -18,6 +19,8 @@ use fedcost_proto::query::v1::{
     QueryAssetsResponse, query_service_server::QueryService,
 };
 use futures::{StreamExt as _, TryStreamExt as _, pin_mut, stream::BoxStream};
+use prost::Message;
+use service_kit::MAX_MESSAGE_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
@@ -29,8 +32,11 @@ use crate::{
     release::{Releases, Served},
 };
 
-/// Items in one message, so that none grows past what gRPC takes.
+/// Items in one message at most.
 const ITEMS_PER_MESSAGE: usize = 256;
+
+/// Bytes from which on a message is sent, so that none grows past what gRPC takes.
+const MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES / 2;
 
 /// What questions may use up.
 #[derive(Clone, Copy, Debug)]
@@ -259,13 +265,17 @@ fn columns(answered: Answered) -> Responses<ColumnsResponse> {
         let _turn = turn;
         yield ColumnsResponse {
             sets: answer.sets.iter().map(summary_message).collect(),
-            arrow_ipc: bytes::Bytes::new(),
+            arrow_ipc: Bytes::new(),
             explanation,
         };
         let pieces = pieces(answer);
         pin_mut!(pieces);
         while let Some(piece) = pieces.try_next().await.map_err(QueryError::from)? {
-            yield ColumnsResponse { sets: Vec::new(), arrow_ipc: piece.into(), explanation: None };
+            let mut piece = Bytes::from(piece);
+            while !piece.is_empty() {
+                let arrow_ipc = piece.split_to(piece.len().min(MESSAGE_BYTES));
+                yield ColumnsResponse { sets: Vec::new(), arrow_ipc, explanation: None };
+            }
         }
     };
     messages.boxed()
@@ -275,7 +285,7 @@ fn columns(answered: Answered) -> Responses<ColumnsResponse> {
 type ReadItems<T> = fn(&arrow::array::RecordBatch, &[SetSummary]) -> Result<Vec<(SetOf, T)>, cost_answer::ColumnsError>;
 
 /// An answer in messages. Each set has at least one, so that empty sets are seen.
-fn rows<T: Send + 'static, M: Send + 'static>(
+fn rows<T: Message + 'static, M: Send + 'static>(
     answered: Answered,
     read: ReadItems<T>,
     message: impl Fn(SetOf, Vec<T>) -> M + Send + 'static,
@@ -306,21 +316,25 @@ struct Grouped<T> {
     set: u32,
     sent: bool,
     items: Vec<T>,
+    /// How long the items are in a message.
+    bytes: usize,
 }
 
-impl<T> Grouped<T> {
+impl<T: Message> Grouped<T> {
     fn new(sets: Vec<SetSummary>) -> Self {
         Self {
             sets,
             set: 0,
             sent: false,
             items: Vec::new(),
+            bytes: 0,
         }
     }
 
     fn take(&mut self) -> (SetOf, Vec<T>) {
         let window = self.sets.get(self.set as usize).map(|set| window_message(set.window));
         self.sent = true;
+        self.bytes = 0;
         ((self.set, window), std::mem::take(&mut self.items))
     }
 
@@ -339,8 +353,9 @@ impl<T> Grouped<T> {
     /// Adds an item, and returns what is complete.
     fn push(&mut self, set: u32, item: T) -> Vec<(SetOf, Vec<T>)> {
         let mut complete = self.advance(set);
+        self.bytes += item.encoded_len();
         self.items.push(item);
-        if self.items.len() == ITEMS_PER_MESSAGE {
+        if self.items.len() == ITEMS_PER_MESSAGE || self.bytes >= MESSAGE_BYTES {
             complete.push(self.take());
         }
         complete
@@ -359,6 +374,10 @@ mod tests {
 
     use super::*;
 
+    fn counts_of<T>(sent: Vec<(SetOf, Vec<T>)>) -> Vec<(u32, usize)> {
+        sent.into_iter().map(|((set, _), items)| (set, items.len())).collect()
+    }
+
     #[test]
     fn every_set_has_a_message_and_none_is_too_long() {
         let window = Window::new(DateTime::UNIX_EPOCH, DateTime::from_timestamp(60, 0).unwrap()).unwrap();
@@ -367,12 +386,20 @@ mod tests {
         let mut sent = Vec::new();
         for (set, count) in (0..).zip(counts) {
             for _ in 0..count {
-                sent.extend(grouped.push(set, ()));
+                sent.extend(grouped.push(set, proto::Asset::default()));
             }
         }
         sent.extend(grouped.finish());
-        let sent: Vec<_> = sent.into_iter().map(|((set, _), items)| (set, items.len())).collect();
         let full = ITEMS_PER_MESSAGE;
-        assert_eq!(sent, [(0, 0), (1, 1), (2, full), (3, full), (3, 1), (4, 0)]);
+        assert_eq!(counts_of(sent), [(0, 0), (1, 1), (2, full), (3, full), (3, 1), (4, 0)]);
+
+        let mut grouped = Grouped::new(vec![SetSummary { window, items: 5 }]);
+        let half = proto::Asset {
+            name: "x".repeat(MESSAGE_BYTES / 2),
+            ..proto::Asset::default()
+        };
+        let mut sent: Vec<_> = (0..5).flat_map(|_| grouped.push(0, half.clone())).collect();
+        sent.extend(grouped.finish());
+        assert_eq!(counts_of(sent), [(0, 2), (0, 2), (0, 1)]);
     }
 }

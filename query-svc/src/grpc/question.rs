@@ -1,6 +1,8 @@
 //! Checking questions as they come in.
 
-use chrono::{DateTime, FixedOffset};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike as _, FixedOffset};
 use cost_model::{
     Accumulate, Aggregation, AllocationFilter, AssetAggregation, AssetFilter, Calendar, Step, Window, filter::Leniency,
     naming::sanitize_label_name,
@@ -13,6 +15,9 @@ use crate::{
     plan::Sets,
     question::{AllocationQuestion, AssetQuestion, CostMetric, Idle, IdleMode, Page, Sharing, SortBy},
 };
+
+/// Years that a window may be in. Calendars widen it by months at most, and nothing that they can hold ends nearby.
+const YEARS: RangeInclusive<i32> = -10_000..=10_000;
 
 /// Hours in a month, as flat costs count them.
 const HOURS_PER_MONTH: f64 = 730.0;
@@ -114,7 +119,8 @@ fn page(page: proto::Page) -> Result<Page, QueryError> {
 pub(super) fn window(window: Option<proto::Window>) -> Result<Window, QueryError> {
     let time = |time: Option<Timestamp>| {
         let time = time?;
-        DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)
+        let time = DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)?;
+        YEARS.contains(&time.year()).then_some(time)
     };
     window
         .and_then(|window| Window::new(time(window.start)?, time(window.end)?))

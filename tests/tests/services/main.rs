@@ -6,11 +6,16 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+mod asking;
 mod bucket;
+mod clients;
 mod conservation;
 mod crash;
+mod features;
 mod golden;
 mod ingest;
+mod made_up_requests;
 mod network;
 mod processes;
+mod query_api;
 mod releases;

@@ -8,14 +8,20 @@ use test_cluster::{TestCluster, TestOptions};
 
 use crate::bucket::copy_of_golden;
 
+/// The least that a window of HTTP/2 has unless told.
+const WINDOW_BYTES: u32 = 65_535;
+
 /// An HTTP/2 client that trusts the services' authority and shows this certificate, if any.
-fn client(authority: &TlsFiles, identity: Option<&TlsFiles>) -> Client {
+pub(crate) fn client(authority: &TlsFiles, identity: Option<&TlsFiles>) -> Client {
     let authority = Certificate::from_pem(&fs::read(&authority.ca).unwrap()).unwrap();
     let mut client = Client::builder()
         .use_rustls_tls()
         .tls_built_in_root_certs(false)
         .add_root_certificate(authority)
-        .http2_prior_knowledge();
+        .http2_prior_knowledge()
+        // Little is sent ahead, so that who does not read keeps the sender waiting.
+        .http2_initial_stream_window_size(WINDOW_BYTES)
+        .http2_initial_connection_window_size(WINDOW_BYTES);
     if let Some(files) = identity {
         let mut pem = fs::read(&files.cert).unwrap();
         pem.extend(fs::read(&files.key).unwrap());
