@@ -4,17 +4,17 @@ use std::{
     collections::BTreeMap,
     fmt,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use arrow::{
-    array::{ArrayRef, AsArray as _, UInt32Array},
+    array::{AsArray as _, UInt32Array},
     datatypes::{DataType, Float64Type, TimestampMicrosecondType, UInt32Type},
 };
 use cost_model::naming::Labels as _;
 use cost_plan::dictionary::{Code, Dictionary, EMPTY};
 use datafusion::{
-    common::{Result, exec_err},
+    common::Result,
     functions_aggregate::expr_fn::sum,
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
 };
@@ -27,7 +27,7 @@ use super::{
     totals::{Allocated, Available},
 };
 use crate::{
-    plan::{CodedLabels, Factors, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of},
+    plan::{CodeArguments, CodedLabels, Factors, PerCodes, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of},
     question::{AllocationQuestion, Sharing},
 };
 
@@ -65,7 +65,7 @@ pub(super) fn sharing_name(sharing: &Sharing, dictionary: &Arc<Dictionary>) -> O
         sharing: sharing.clone(),
         columns,
         dictionary: Arc::clone(dictionary),
-        known: Mutex::default(),
+        known: PerCodes::default(),
         signature: Signature::variadic_any(Volatility::Immutable),
     });
     Some(function.call(arguments))
@@ -75,7 +75,7 @@ struct SharedAs {
     sharing: Sharing,
     columns: Vec<&'static str>,
     dictionary: Arc<Dictionary>,
-    known: Mutex<FxHashMap<[Code; 2], Code>>,
+    known: PerCodes<Code>,
     signature: Signature,
 }
 
@@ -107,7 +107,7 @@ impl Hash for SharedAs {
 }
 
 impl SharedAs {
-    fn compute(&self, codes: [Code; 2]) -> Code {
+    fn compute(&self, codes: &[Code]) -> Code {
         let code = |name| {
             let column = self.columns.iter().position(|column| *column == name);
             column.map_or(EMPTY, |column| codes[column])
@@ -135,24 +135,11 @@ impl ScalarUDFImpl for SharedAs {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        if arrays.len() != self.columns.len() || arrays.iter().any(|array| array.data_type() != &DataType::UInt32) {
-            return exec_err!("shared_as takes columns of codes");
-        }
-        let columns: Vec<_> = arrays
-            .iter()
-            .map(|array| array.as_primitive::<UInt32Type>().values())
-            .collect();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = (0..arguments.number_rows).map(|row| {
-            let mut codes = [EMPTY; 2];
-            for (code, column) in codes.iter_mut().zip(&columns) {
-                *code = column[row];
-            }
-            *known.entry(codes).or_insert_with(|| self.compute(codes))
-        });
-        let names: ArrayRef = Arc::new(UInt32Array::from_iter_values(names));
-        Ok(ColumnarValue::Array(names))
+        let codes = CodeArguments::new(self.name(), &arguments)?;
+        let names = self
+            .known
+            .values(&codes.columns(), arguments.number_rows, |codes| self.compute(codes));
+        Ok(ColumnarValue::Array(Arc::new(UInt32Array::from(names))))
     }
 }
 

@@ -3,29 +3,24 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use arrow::{
-    array::{AsArray as _, BooleanArray},
-    buffer::BooleanBuffer,
-    datatypes::{DataType, UInt32Type},
-};
+use arrow::{array::BooleanArray, buffer::BooleanBuffer, datatypes::DataType};
 use cost_model::{
     Filter, LabelAliases,
     filter::{AllocationField, AssetField, FilterField, Term},
 };
 use cost_plan::dictionary::{Code, Dictionary, Names};
 use datafusion::{
-    common::{Result, exec_err},
+    common::Result,
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
 };
-use rustc_hash::FxHashMap;
 
-use super::labels::CodedLabels;
-
-/// The most columns that one field is computed from.
-const MOST_COLUMNS: usize = 2;
+use super::{
+    labels::CodedLabels,
+    per_codes::{CodeArguments, PerCodes},
+};
 
 /// Fields of rows of a coded table.
 pub(crate) trait CodedField: FilterField + fmt::Debug + Send + Sync {
@@ -48,7 +43,7 @@ pub(crate) fn matches<F: CodedField>(
     let arguments = columns.iter().copied().map(col).collect();
     ScalarUDF::new_from_impl(Matches {
         name: format!("matches[{filter}]"),
-        known: filter.terms().map(|_| Mutex::default()).collect(),
+        known: filter.terms().map(|_| PerCodes::default()).collect(),
         filter: filter.clone(),
         columns,
         dictionary: Arc::clone(dictionary),
@@ -58,14 +53,12 @@ pub(crate) fn matches<F: CodedField>(
     .call(arguments)
 }
 
-type Known = FxHashMap<[Code; MOST_COLUMNS], bool>;
-
 struct Matches<F> {
     name: String,
     filter: Filter<F>,
     columns: Vec<&'static str>,
     /// What each term says of the codes that were seen, so that each text is compared once.
-    known: Vec<Mutex<Known>>,
+    known: Vec<PerCodes<bool>>,
     dictionary: Arc<Dictionary>,
     aliases: Arc<LabelAliases>,
     signature: Signature,
@@ -122,25 +115,9 @@ impl<F: CodedField> Matches<F> {
             .filter_map(|column| self.columns.iter().position(|known| known == column))
             .map(|index| columns[index])
             .collect();
-        let mut known = self.known[at].lock().unwrap_or_else(PoisonError::into_inner);
         let names = self.dictionary.read();
-        let mut last: Option<([Code; MOST_COLUMNS], bool)> = None;
-        BooleanBuffer::collect_bool(rows, |row| {
-            let mut codes = [0; MOST_COLUMNS];
-            for (code, column) in codes.iter_mut().zip(&own) {
-                *code = column[row];
-            }
-            match last {
-                Some((same, holds)) if same == codes => holds,
-                _ => {
-                    let holds = *known
-                        .entry(codes)
-                        .or_insert_with(|| F::holds(term, &codes[..own.len()], &names, &self.aliases));
-                    last = Some((codes, holds));
-                    holds
-                }
-            }
-        })
+        let holds = |codes: &[Code]| F::holds(term, codes, &names, &self.aliases);
+        self.known[at].values(&own, rows, holds).into_iter().collect()
     }
 }
 
@@ -158,15 +135,8 @@ impl<F: CodedField> ScalarUDFImpl for Matches<F> {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let columns: Vec<&[Code]> = arrays
-            .iter()
-            .filter_map(|array| array.as_primitive_opt::<UInt32Type>())
-            .map(|codes| codes.values().as_ref())
-            .collect();
-        if columns.len() != self.columns.len() {
-            return exec_err!("{} takes columns of codes", self.name);
-        }
+        let codes = CodeArguments::new(&self.name, &arguments)?;
+        let columns = codes.columns();
         let found = self.evaluate(&self.filter, &columns, arguments.number_rows, &mut 0);
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::new(found, None))))
     }

@@ -3,29 +3,25 @@
 use std::{
     fmt::Debug,
     hash::{Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use arrow::{
-    array::{AsArray as _, UInt32Array},
-    datatypes::{DataType, UInt32Type},
-};
+use arrow::{array::UInt32Array, datatypes::DataType};
 use cost_model::{
     AllocationKey, AssetKey, LabelAliases,
     aggregation::{Asset, Key, Workload},
 };
 use cost_plan::dictionary::{Code, Dictionary, EMPTY, Names};
 use datafusion::{
-    common::{Result, exec_err},
+    common::Result,
     logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col},
 };
 use lake::schema::allocations;
-use rustc_hash::FxHashMap;
 
-use super::labels::CodedLabels;
-
-/// The most columns that one key is computed from.
-const MOST_COLUMNS: usize = 4;
+use super::{
+    labels::CodedLabels,
+    per_codes::{CodeArguments, PerCodes},
+};
 
 /// Keys whose members are rows of a coded table.
 pub(crate) trait CodedKey: Key + Clone + Debug + PartialEq + Eq + Hash + Send + Sync {
@@ -61,7 +57,7 @@ pub(super) fn key_of<K: CodedKey>(key: &K, dictionary: &Arc<Dictionary>, aliases
         key: key.clone(),
         dictionary: Arc::clone(dictionary),
         aliases: Arc::clone(aliases),
-        known: Mutex::default(),
+        known: PerCodes::default(),
         signature: Signature::variadic_any(Volatility::Immutable),
     })
     .call(columns)
@@ -72,8 +68,7 @@ struct KeyOf<K> {
     key: K,
     dictionary: Arc<Dictionary>,
     aliases: Arc<LabelAliases>,
-    /// Values are computed once for each combination of codes.
-    known: Mutex<FxHashMap<[Code; MOST_COLUMNS], Code>>,
+    known: PerCodes<Code>,
     signature: Signature,
 }
 
@@ -122,32 +117,11 @@ impl<K: CodedKey> ScalarUDFImpl for KeyOf<K> {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let columns: Vec<&[Code]> = arrays
-            .iter()
-            .filter_map(|array| array.as_primitive_opt::<UInt32Type>())
-            .map(|codes| codes.values().as_ref())
-            .collect();
-        if columns.len() != arrays.len() || columns.len() > MOST_COLUMNS {
-            return exec_err!("{} takes up to {MOST_COLUMNS} columns of codes", self.name);
-        }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut last: Option<([Code; MOST_COLUMNS], Code)> = None;
-        let keys = (0..arguments.number_rows).map(|row| {
-            let mut codes = [EMPTY; MOST_COLUMNS];
-            for (code, column) in codes.iter_mut().zip(&columns) {
-                *code = column[row];
-            }
-            if let Some((_, key)) = last.filter(|(last, _)| *last == codes) {
-                return key;
-            }
-            let key = *known
-                .entry(codes)
-                .or_insert_with(|| self.compute(&codes[..columns.len()]));
-            last = Some((codes, key));
-            key
-        });
-        Ok(ColumnarValue::Array(Arc::new(UInt32Array::from_iter_values(keys))))
+        let codes = CodeArguments::new(&self.name, &arguments)?;
+        let keys = self
+            .known
+            .values(&codes.columns(), arguments.number_rows, |codes| self.compute(codes));
+        Ok(ColumnarValue::Array(Arc::new(UInt32Array::from(keys))))
     }
 }
 

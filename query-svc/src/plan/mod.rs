@@ -4,6 +4,7 @@ mod factor;
 mod filter;
 mod keys;
 mod labels;
+mod per_codes;
 mod rows;
 mod sets;
 
@@ -34,6 +35,7 @@ pub(crate) use self::{
     filter::{CodedField, matches},
     keys::CodedKey,
     labels::CodedLabels,
+    per_codes::{CodeArguments, PerCodes},
     sets::{Sets, TooManySteps},
 };
 use crate::{
