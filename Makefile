@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench bench-crates
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
 	@echo "building fedcost, without optimisation; the first build takes some minutes, and cargo shows how far it is"
@@ -19,5 +19,8 @@ lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
-bench: ## Run all benchmarks
+bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
+	tests/bench/month.sh
+
+bench-crates: ## Run the benchmarks of the crates
 	$(CARGO) bench --workspace --benches

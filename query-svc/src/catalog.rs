@@ -13,7 +13,10 @@ use cost_model::{
     naming::{UNALLOCATED, UNDEFINED},
 };
 use cost_plan::dictionary::{Code, Names};
-use datafusion::{error::{DataFusionError, Result}, logical_expr::col};
+use datafusion::{
+    error::{DataFusionError, Result},
+    logical_expr::col,
+};
 use fedcost_proto::query::v1::Cluster;
 use lake::{TableName, schema::allocations};
 
@@ -146,7 +149,9 @@ fn list<K>(field: &Listing<K>, code: Code, names: &Names, found: &mut BTreeSet<S
 /// The first values that contain `search`, in whatever case.
 pub(crate) fn search(values: BTreeSet<String>, search: &str, limit: usize) -> Vec<String> {
     let search = search.to_lowercase();
-    let found = values.into_iter().filter(|value| value.to_lowercase().contains(&search));
+    let found = values
+        .into_iter()
+        .filter(|value| value.to_lowercase().contains(&search));
     found.take(if limit == 0 { usize::MAX } else { limit }).collect()
 }
 
@@ -159,7 +164,9 @@ const REGION_LABELS: [&str; 4] = [
 ];
 
 fn codes<'a>(rows: &'a RecordBatch, column: &str) -> Result<&'a [Code]> {
-    let column_or = rows.column_by_name(column).and_then(|column| column.as_primitive_opt::<UInt32Type>());
+    let column_or = rows
+        .column_by_name(column)
+        .and_then(|column| column.as_primitive_opt::<UInt32Type>());
     let column_or = column_or.ok_or_else(|| DataFusionError::Internal(format!("column {column} is missing")))?;
     Ok(column_or.values())
 }
@@ -192,7 +199,9 @@ pub(crate) async fn clusters(served: &Served) -> Result<Vec<Cluster>> {
         let ids = codes(rows, "federated_cluster")?;
         let (starts, ends) = (times(rows, "window_start")?, times(rows, "window_end")?);
         let uploads = times(rows, "last_modified")?;
-        let counts = rows.column_by_name("rows").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let counts = rows
+            .column_by_name("rows")
+            .and_then(|column| column.as_primitive_opt::<Int64Type>());
         let errors = codes(rows, "error")?;
         let names = warm.dictionary().read();
         for row in 0..rows.num_rows() {
@@ -240,7 +249,10 @@ fn describe(rows: &RecordBatch, names: &Names, clusters: &mut BTreeMap<String, S
         tell(&mut seen.cluster.provider, providers[row]);
         tell(&mut seen.cluster.account, accounts[row]);
         tell(&mut seen.cluster.project, projects[row]);
-        if let Some((_, region)) = names.entries_of(labels[row]).find(|(name, _)| REGION_LABELS.contains(name)) {
+        if let Some((_, region)) = names
+            .entries_of(labels[row])
+            .find(|(name, _)| REGION_LABELS.contains(name))
+        {
             region.clone_into(&mut seen.cluster.region);
         }
     }

@@ -33,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::config::Config;
 use self::{
     grpc::{Limits, QueryHandlers},
-    plan::Planner, release::Releases,
+    plan::Planner,
+    release::Releases,
 };
 
 /// What logs and metrics call the service, and the name in its certificate.

@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Lake, LakeError, Release, TableName};
 use service_kit::server::Health;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::warm::{BlockSpec, Warm};
 
@@ -184,10 +184,20 @@ impl Followed {
 /// Reads base tables into memory, newest days first, as far as the bound allows, and forgets older releases.
 async fn fill(served: &Served) {
     let warm = &served.warm;
-    let named: HashSet<&str> = served.tables.values().flatten().map(|block| block.key.as_ref()).collect();
+    let named: HashSet<&str> = served
+        .tables
+        .values()
+        .flatten()
+        .map(|block| block.key.as_ref())
+        .collect();
     warm.forget(|key| named.contains(key)).await;
     let bound = warm.bound() as f64 * FILL_AHEAD;
-    let mut base: Vec<_> = served.tables.iter().filter(|(name, _)| name.is_base()).flat_map(|(_, blocks)| blocks).collect();
+    let mut base: Vec<_> = served
+        .tables
+        .iter()
+        .filter(|(name, _)| name.is_base())
+        .flat_map(|(_, blocks)| blocks)
+        .collect();
     base.sort_by_key(|block| std::cmp::Reverse(block.files.last().map(|file| file.partition.day)));
     for block in base {
         if warm.bytes() as f64 >= bound {
@@ -198,5 +208,6 @@ async fn fill(served: &Served) {
             return;
         }
     }
-    debug!(warm_bytes = warm.bytes(), "read ahead");
+    let dictionary_bytes = warm.dictionary().read().bytes();
+    info!(warm_bytes = warm.bytes(), dictionary_bytes, "read ahead");
 }

@@ -169,8 +169,8 @@ def main():
         time.sleep(5)  # base tables are read into memory behind the first answers
         lake = bucket / "derived"
         duck = duckdb.connect(config={"threads": os.cpu_count()})
-        some_cluster = duck.sql(f"SELECT min(cluster) FROM {files(lake, 'assets_by_type')}").fetchone()[0]
-        rows = duck.sql(f"SELECT count(*) FROM {files(lake, 'allocations')}").fetchone()[0]
+        some_cluster = duck.sql(f"SELECT min(cluster) FROM {files(lake, 'assets_by_type')}").fetchall()[0][0]
+        rows = duck.sql(f"SELECT count(*) FROM {files(lake, 'allocations')}").fetchall()[0][0]
         print(f"{rows:,} allocation rows\n")
         print("| question | answer MB | p50 ms | p95 ms | DuckDB p50 ms | DuckDB p95 ms | DuckDB / ours |")
         print("|---|---|---|---|---|---|---|")
@@ -180,9 +180,9 @@ def main():
             sql = sql.replace("CLUSTER", some_cluster)
             times = options.heavy_times if name == "pod" else options.times
             ask(connection, path, parameters)
-            duck.sql(sql).arrow()
+            duck.sql(sql).to_arrow_table()
             ours, size = timed(lambda: ask(connection, path, parameters), times)
-            theirs, _ = timed(lambda: duck.sql(sql).arrow(), times)
+            theirs, _ = timed(lambda: duck.sql(sql).to_arrow_table(), times)
             ratio = statistics.median(theirs) / statistics.median(ours)
             if ratio < 1:
                 slower.append(name)

@@ -91,7 +91,11 @@ mod tests {
             ("3d", Step::Day, 3),
             ("1.5d", Step::Hour, 36),
         ] {
-            assert_eq!(Step::parse(text).unwrap(), (step, NonZeroU32::new(count).unwrap()), "{text}");
+            assert_eq!(
+                Step::parse(text).unwrap(),
+                (step, NonZeroU32::new(count).unwrap()),
+                "{text}"
+            );
         }
         for text in ["", "0d", "90m", "1", "-1d", "fortnight", "99999999999d"] {
             let message = Step::parse(text).unwrap_err().to_string();

@@ -60,8 +60,8 @@ pub fn derived_keys(table: TableName) -> Option<Vec<&'static str>> {
 pub struct Input {
     /// The dictionary of the input's codes.
     pub dictionary: Arc<Dictionary>,
-    /// Columns of numbers that are zero in every row, which the result then lacks.
-    pub zero: BTreeSet<&'static str>,
+    /// Columns that the result is to lack, such as those of numbers that are zero in every row.
+    pub without: BTreeSet<&'static str>,
     /// Whether aggregates have the labels and annotations that their members agree on. Otherwise only what has a
     /// single member keeps its own.
     pub metadata: bool,
@@ -72,7 +72,7 @@ impl Input {
     pub fn new(dictionary: Arc<Dictionary>) -> Self {
         Self {
             dictionary,
-            zero: BTreeSet::new(),
+            without: BTreeSet::new(),
             metadata: false,
         }
     }
@@ -218,9 +218,9 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Aggregates a column, unless the rows are grouped by it, or it is zero throughout.
+    /// Aggregates a column, unless the rows are grouped by it, or the result is to lack it.
     fn add(&mut self, name: &str, function: impl FnOnce(Expr) -> Expr) {
-        if self.key_names.iter().any(|key| key == name) || self.input.zero.contains(name) {
+        if self.key_names.iter().any(|key| key == name) || self.input.without.contains(name) {
             return;
         }
         self.aggregates.push(function(col(name)).alias(name));
@@ -239,7 +239,7 @@ impl<'a> Columns<'a> {
     /// For a weight of minutes the sum is divided by the minutes of the result, which are fewer than the members'
     /// together: two containers side by side request as much as both.
     fn add_mean(&mut self, name: &str, weight: Expr) {
-        if self.input.zero.contains(name) {
+        if self.input.without.contains(name) {
             return;
         }
         let divisor = if weight == minutes() {
@@ -255,7 +255,7 @@ impl<'a> Columns<'a> {
 
     /// Averages a column by weight over the rows where it is known; null where it is known of none.
     fn add_known_mean(&mut self, name: &str, weight: Expr) {
-        if self.input.zero.contains(name) {
+        if self.input.without.contains(name) {
             return;
         }
         let total = format!("{name}.weight");

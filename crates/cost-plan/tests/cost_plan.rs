@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, MapBuilder, RecordBatch,
+        ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, ListArray, MapBuilder, RecordBatch,
         StringViewArray, StringViewBuilder, StructArray, TimestampMicrosecondArray,
     },
     buffer::OffsetBuffer,

@@ -117,7 +117,7 @@ async fn errors_are_json_under_model_and_text_elsewhere() {
         ),
         (
             "allocation?window=7d&filterLabels=app",
-            "parameter filterLabels got \"app\"; it takes name:value",
+            "parameter filterLabels got \"app\"; it takes a comma list of NAME:VALUE",
         ),
         (
             "allocation?window=7d&offset=-1",
@@ -177,8 +177,8 @@ async fn errors_are_json_under_model_and_text_elsewhere() {
             "parameter sortBy got \"pvCost\"; it takes totalCost, name, adj",
         ),
         (
-            "assets?window=7d&filterNames=%22",
-            "parameter filterNames got \"\\\"\"; it takes",
+            "assets?window=7d&filter=pod:%22x%22",
+            "parameter filter got \"pod\" at character 1, where it takes one of name",
         ),
         ("assets/topline?window=x", "parameter window got \"x\"; it takes"),
         ("assets/diff?after=today", "parameter before is missing; it takes 15m"),

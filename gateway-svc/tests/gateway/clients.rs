@@ -40,7 +40,7 @@ async fn kubectl_cost() {
     served
         .json("/model/assets?window=2026-03-01T00:00:00Z,2026-03-02T00:00:00Z&accumulate=true&filterTypes=Node")
         .await;
-    assert_eq!(served.asked.last_assets().filter, "assetType:\"Node\"");
+    assert_eq!(served.asked.last_assets().filter, "assetType:\"node\"");
     assert_eq!(served.json("/model/getConfigs").await["data"]["currencyCode"], "USD");
     assert!(served.json("/model/clusterInfo").await["data"]["id"].is_string());
     served.stop().await;
@@ -169,7 +169,7 @@ async fn backstage_and_headlamp_plugins() {
         .await;
     assert_eq!(
         served.asked.last_allocations().filter,
-        "label[app]:\"x\" controllerKind:deployment"
+        "label[app]:\"x\"+controllerKind:\"deployment\""
     );
     for days in [1, 7] {
         let answer = served

@@ -87,7 +87,11 @@ async fn asset_totals(reader: &Reader<'_>, by_node: bool) -> Result<AssetTotals>
         let (ram, total) = (numbers(batch, "ram_total_cost")?, numbers(batch, "total_cost")?);
         for row in 0..batch.num_rows() {
             let (set, kind) = (sets[row] as usize, kinds[row]);
-            let name = if Some(kind) == node && !by_node { EMPTY } else { names[row] };
+            let name = if Some(kind) == node && !by_node {
+                EMPTY
+            } else {
+                names[row]
+            };
             let key = (set, clusters[row], name, kind);
             totals.resources.entry(key).or_default().add(Resources {
                 cpu: cpu[row],
@@ -108,7 +112,11 @@ pub(super) async fn asset_shares(
 ) -> Result<AssetShares> {
     let by_node = question.idle.by_node;
     let totals = asset_totals(reader, by_node).await?;
-    let places: &[&'static str] = if by_node { &["cluster", "node", "provider_id"] } else { &["cluster"] };
+    let places: &[&'static str] = if by_node {
+        &["cluster", "node", "provider_id"]
+    } else {
+        &["cluster"]
+    };
     let Rows { frame, input } = filtered_rows(reader, question, places.iter().copied().collect()).await?;
     let mut keys = reader.keys(&question.aggregation);
     let key_count = keys.len();
@@ -122,7 +130,9 @@ pub(super) async fn asset_shares(
     let [node, disk, balancer] = ["Node", "Disk", "LoadBalancer"].map(|kind| names.find_text(kind).unwrap_or(EMPTY));
     let mut shares: FxHashMap<ItemKey, BTreeMap<(&'static str, Code, Code), AssetShare>> = FxHashMap::default();
     for batch in &batches {
-        let key_codes = (0..key_count).map(|key| codes(batch, &key_column(key))).collect::<Result<Vec<_>>>()?;
+        let key_codes = (0..key_count)
+            .map(|key| codes(batch, &key_column(key)))
+            .collect::<Result<Vec<_>>>()?;
         let sets = codes(batch, plan::SET)?;
         let clusters = codes(batch, "of_cluster")?;
         let (nodes, ids) = match by_node {
@@ -135,35 +145,52 @@ pub(super) async fn asset_shares(
             let name = nodes.map_or(EMPTY, |nodes| nodes[row]);
             let total = totals.resources.get(&(sets[row] as usize, clusters[row], name, node));
             let total = total.copied().unwrap_or_default();
-            let own = Resources { cpu: cpu[row], gpu: gpu[row], ram: ram[row] };
+            let own = Resources {
+                cpu: cpu[row],
+                gpu: gpu[row],
+                ram: ram[row],
+            };
             let part = own.zip(total, fraction);
-            shares.entry(item).or_default().insert(("Node", clusters[row], name), AssetShare {
-                cluster: clusters[row],
-                name,
-                kind: "Node",
-                provider_id: ids.map_or(EMPTY, |ids| ids[row]),
-                cpu: part.cpu,
-                gpu: part.gpu,
-                ram: part.ram,
-                node_resource_cost: fraction(own.sum(), total.sum()),
-                ..AssetShare::default()
-            });
+            shares.entry(item).or_default().insert(
+                ("Node", clusters[row], name),
+                AssetShare {
+                    cluster: clusters[row],
+                    name,
+                    kind: "Node",
+                    provider_id: ids.map_or(EMPTY, |ids| ids[row]),
+                    cpu: part.cpu,
+                    gpu: part.gpu,
+                    ram: part.ram,
+                    node_resource_cost: fraction(own.sum(), total.sum()),
+                    ..AssetShare::default()
+                },
+            );
         }
     }
     for batch in items {
-        let key_codes = (0..key_count).map(|key| codes(batch, &key_column(key))).collect::<Result<Vec<_>>>()?;
+        let key_codes = (0..key_count)
+            .map(|key| codes(batch, &key_column(key)))
+            .collect::<Result<Vec<_>>>()?;
         let sets = codes(batch, plan::SET).ok();
         for row in 0..batch.num_rows() {
             let set = sets.map_or(0, |sets| sets[row] as usize);
             let item = (set, key_codes.iter().map(|codes| codes[row]).collect::<Vec<_>>());
             let parts = volumes(batch, row, set, disk, &totals)?;
-            let parts = parts.into_iter().chain(load_balancers(batch, row, set, balancer, &totals, &names)?);
+            let parts = parts
+                .into_iter()
+                .chain(load_balancers(batch, row, set, balancer, &totals, &names)?);
             for share in parts {
-                shares.entry(item.clone()).or_default().insert((share.kind, share.cluster, share.name), share);
+                shares
+                    .entry(item.clone())
+                    .or_default()
+                    .insert((share.kind, share.cluster, share.name), share);
             }
         }
     }
-    Ok(shares.into_iter().map(|(item, shares)| (item, shares.into_values().collect())).collect())
+    Ok(shares
+        .into_iter()
+        .map(|(item, shares)| (item, shares.into_values().collect()))
+        .collect())
 }
 
 fn fraction(part: f64, whole: f64) -> f64 {
@@ -181,7 +208,11 @@ fn volumes(batch: &RecordBatch, row: usize, set: usize, disk: Code, totals: &Ass
     let (clusters, names) = (codes(&volumes, "cluster")?, codes(&volumes, "name")?);
     let (ids, costs) = (codes(&volumes, "provider_id")?, numbers(&volumes, "cost")?);
     let shares = (0..volumes.num_rows()).map(|at| {
-        let total = totals.total.get(&(set, clusters[at], names[at], disk)).copied().unwrap_or_default();
+        let total = totals
+            .total
+            .get(&(set, clusters[at], names[at], disk))
+            .copied()
+            .unwrap_or_default();
         AssetShare {
             cluster: clusters[at],
             name: names[at],
@@ -207,9 +238,17 @@ fn load_balancers(
     let costs = numbers(&balancers, "cost")?;
     let shares = (0..balancers.num_rows()).map(|at| {
         // The key is the cluster, the namespace and the service; a balancer is called by the last two.
-        let cluster = names.text_of(keys[at]).split('/').next().and_then(|cluster| names.find_text(cluster));
+        let cluster = names
+            .text_of(keys[at])
+            .split('/')
+            .next()
+            .and_then(|cluster| names.find_text(cluster));
         let cluster = cluster.unwrap_or(EMPTY);
-        let total = totals.total.get(&(set, cluster, services[at], balancer)).copied().unwrap_or_default();
+        let total = totals
+            .total
+            .get(&(set, cluster, services[at], balancer))
+            .copied()
+            .unwrap_or_default();
         AssetShare {
             cluster,
             name: services[at],

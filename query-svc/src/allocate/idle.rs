@@ -87,7 +87,9 @@ impl IdleCosts {
     pub(super) fn part_of(&self, rows: &Allocated) -> Resources {
         // There is one entry per place, in their order.
         match self.idle.binary_search_by_key(&rows.place, |idle| idle.place) {
-            Ok(at) => self.per_cost(&self.idle[at]).zip(rows.resources, |factor, cost| factor * cost),
+            Ok(at) => self
+                .per_cost(&self.idle[at])
+                .zip(rows.resources, |factor, cost| factor * cost),
             Err(_) => Resources::default(),
         }
     }
@@ -99,7 +101,9 @@ impl IdleCosts {
         if filtered {
             for item in &mut idle {
                 if let Some(cost) = self.places.get(&item.place) {
-                    let left = cost.left.zip(cost.all, |left, all| if all > 0.0 { left / all } else { 0.0 });
+                    let left = cost
+                        .left
+                        .zip(cost.all, |left, all| if all > 0.0 { left / all } else { 0.0 });
                     item.cost = item.cost.zip(left, |cost, left| cost * left);
                 }
             }
@@ -116,9 +120,12 @@ impl IdleCosts {
     ) -> Vec<Idle> {
         let names = dictionary.read();
         let undistributed = self.idle.iter().filter_map(|idle| {
-            let cost = idle.cost.zip(self.all(&idle.place), |cost, all| {
-                if cost > 0.0 && all == 0.0 { cost } else { 0.0 }
-            });
+            let cost = idle.cost.zip(
+                self.all(&idle.place),
+                |cost, all| {
+                    if cost > 0.0 && all == 0.0 { cost } else { 0.0 }
+                },
+            );
             let workload = Workload {
                 cluster: names.text_of(idle.place.cluster),
                 node: names.text_of(idle.node),

@@ -24,20 +24,20 @@ use datafusion::{
 use lake::{TableName, schema::allocations};
 use rustc_hash::FxHashMap;
 
-use self::{
-    idle::IdleCosts,
-    share::{shared_costs, sharing_name, tenancy_factors},
-    totals::{allocated, available, idle_places},
-};
 pub(crate) use self::{
     asset_shares::{AssetShare, AssetShares},
     idle::IdleItem,
     share::{CostParts, ItemKey, SharedParts},
 };
+use self::{
+    idle::IdleCosts,
+    share::{shared_costs, sharing_name, tenancy_factors},
+    totals::{allocated, available, idle_places},
+};
 use crate::{
     plan::{
-        CPU_COST, Factors, GPU_COST, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, factor_of, filter_columns, sum_of,
-        told_apart,
+        CPU_COST, Factors, GPU_COST, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, factor_of, filter_columns,
+        sum_of, told_apart,
     },
     question::{AllocationQuestion, IdleMode},
 };
@@ -146,9 +146,10 @@ impl Changes {
     fn apply(self, frame: DataFrame, input: &mut Input) -> Result<DataFrame> {
         let mut changed: Vec<(&'static str, Expr)> = Vec::new();
         if let Some((places, factors)) = self.idle {
-            for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS) {
+            for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS)
+            {
                 // Who has no cost gets no idle.
-                if resource.iter().any(|column| !input.zero.contains(column)) {
+                if resource.iter().any(|column| !input.without.contains(column)) {
                     let part = sum_of(&resource, input) * factor_of(places, factors);
                     changed.push((cost, col(cost) + part));
                 }
@@ -163,18 +164,33 @@ impl Changes {
         if changed.is_empty() {
             return Ok(frame);
         }
-        let names: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = frame
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let columns = names.iter().map(|name| {
             let change = changed.iter().find(|(column, _)| column == name);
-            change.map_or_else(|| col(name.as_str()), |(column, expression)| expression.clone().alias(*column))
+            change.map_or_else(
+                || col(name.as_str()),
+                |(column, expression)| expression.clone().alias(*column),
+            )
         });
         let columns: Vec<Expr> = columns.collect();
         for (column, _) in &changed {
-            input.zero.remove(column);
+            input.without.remove(column);
         }
         frame.select(columns)
     }
 }
+
+/// Columns of rows that say nothing of items.
+const UNTOLD: [&str; 3] = [
+    allocations::FEDERATED_CLUSTER,
+    allocations::UNMOUNTED,
+    allocations::MEMBERS,
+];
 
 /// The columns that idle cost of CPU, GPUs and memory is added to.
 const IDLE_TAKERS: [&str; 3] = ["cpu_cost", "gpu_cost", "ram_cost"];
@@ -208,5 +224,6 @@ async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Chang
     input.metadata = question.metadata;
     let frame = changes.apply(frame, &mut input)?;
     let keys = reader.group_by(&question.aggregation);
+    input.without.extend(UNTOLD);
     reader.run(aggregate::allocations(frame, keys, &input)?).await
 }

@@ -27,9 +27,7 @@ use super::{
     totals::{Allocated, Available},
 };
 use crate::{
-    plan::{
-        CodedLabels, Factors, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of,
-    },
+    plan::{CodedLabels, Factors, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of},
     question::{AllocationQuestion, Sharing},
 };
 
@@ -47,7 +45,10 @@ impl Sharing {
     /// What an allocation is shared as: the value of the first label that is shared, in order of their names, else its
     /// namespace. None when it is not shared.
     fn name<'a>(&'a self, namespace: &str, labels: &CodedLabels<'_>) -> Option<&'a str> {
-        let label = self.labels.iter().find(|(name, value)| labels.label(name) == Some(value));
+        let label = self
+            .labels
+            .iter()
+            .find(|(name, value)| labels.label(name) == Some(value));
         let namespace = || self.namespaces.iter().find(|shared| *shared == namespace);
         label.map(|(_, value)| value).or_else(namespace).map(String::as_str)
     }
@@ -80,7 +81,11 @@ struct SharedAs {
 
 impl fmt::Debug for SharedAs {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "shared_as[{:?}, {:?}]", self.sharing.namespaces, self.sharing.labels)
+        write!(
+            formatter,
+            "shared_as[{:?}, {:?}]",
+            self.sharing.namespaces, self.sharing.labels
+        )
     }
 }
 
@@ -134,7 +139,10 @@ impl ScalarUDFImpl for SharedAs {
         if arrays.len() != self.columns.len() || arrays.iter().any(|array| array.data_type() != &DataType::UInt32) {
             return exec_err!("shared_as takes columns of codes");
         }
-        let columns: Vec<_> = arrays.iter().map(|array| array.as_primitive::<UInt32Type>().values()).collect();
+        let columns: Vec<_> = arrays
+            .iter()
+            .map(|array| array.as_primitive::<UInt32Type>().values())
+            .collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let names = (0..arguments.number_rows).map(|row| {
             let mut codes = [EMPTY; 2];
@@ -213,7 +221,10 @@ fn shared_windows(
         // Shared allocations receive their idle first.
         let mut resources = rows.resources;
         resources.add(idle.map(|idle| idle.part_of(rows)).unwrap_or_default());
-        let parts = window.parts.entry(names.text_of(rows.shared_as).to_owned()).or_default();
+        let parts = window
+            .parts
+            .entry(names.text_of(rows.shared_as).to_owned())
+            .or_default();
         let other = rows.other;
         parts.add(
             CostParts {
@@ -233,7 +244,13 @@ fn shared_windows(
         for (start, window) in &mut windows {
             let total = question.sharing.cost_per_hour * hours_of(*start);
             let parts = window.parts.entry(OVERHEAD.to_owned()).or_default();
-            parts.add(CostParts { total, ..CostParts::default() }, 1.0);
+            parts.add(
+                CostParts {
+                    total,
+                    ..CostParts::default()
+                },
+                1.0,
+            );
         }
     }
     windows

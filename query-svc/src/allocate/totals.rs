@@ -9,13 +9,13 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Float64Type, TimestampMicrosecondType, UInt32Type},
 };
+use cost_model::AllocationFilter;
 use cost_plan::dictionary::{Code, EMPTY};
 use datafusion::{
     error::{DataFusionError, Result},
     functions_aggregate::expr_fn::{max, min, sum},
     logical_expr::{Expr, col, lit},
 };
-use cost_model::AllocationFilter;
 use lake::{
     TableName,
     schema::{allocations, assets},
@@ -23,9 +23,7 @@ use lake::{
 
 use super::share::sharing_name;
 use crate::{
-    plan::{
-        CPU_COST, GPU_COST, Place, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, filter_columns, sum_of,
-    },
+    plan::{CPU_COST, GPU_COST, Place, PlaceKind, RAM_COST, Reader, Rows, UNSHARED_COST, filter_columns, sum_of},
     question::AllocationQuestion,
 };
 
@@ -70,7 +68,14 @@ pub(super) struct OtherCosts {
 
 impl OtherCosts {
     pub(super) fn sum(self) -> f64 {
-        let Self { pv, pv_adjustment, network, load_balancer, external, shared } = self;
+        let Self {
+            pv,
+            pv_adjustment,
+            network,
+            load_balancer,
+            external,
+            shared,
+        } = self;
         pv + pv_adjustment + network + load_balancer + external + shared
     }
 }
@@ -119,7 +124,9 @@ impl<'a> Columns<'a> {
     }
 
     fn numbers(&self, name: &str) -> Result<Float64Array> {
-        Ok(cast(self.get(name)?, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+        Ok(cast(self.get(name)?, &DataType::Float64)?
+            .as_primitive::<Float64Type>()
+            .clone())
     }
 
     fn codes(&self, name: &str) -> Result<Vec<Code>> {
@@ -144,7 +151,11 @@ impl<'a> Columns<'a> {
 
 /// The places that a question's idle cost is computed for.
 pub(super) fn idle_places(question: &AllocationQuestion) -> PlaceKind {
-    if question.idle.by_node { PlaceKind::Node } else { PlaceKind::Cluster }
+    if question.idle.by_node {
+        PlaceKind::Node
+    } else {
+        PlaceKind::Cluster
+    }
 }
 
 /// Adds up what was allocated, whether or not it passes the filter.
@@ -155,7 +166,9 @@ pub(super) async fn allocated(reader: &Reader<'_>, question: &AllocationQuestion
     columns.extend(filter_columns(&question.filter));
     columns.extend(question.sharing.columns());
     // Nothing is left out: what the filter drops is part of the totals.
-    let Rows { frame, input } = reader.rows(TableName::Allocations, &columns, &AllocationFilter::All).await?;
+    let Rows { frame, input } = reader
+        .rows(TableName::Allocations, &columns, &AllocationFilter::All)
+        .await?;
     let mut keys: Vec<Expr> = vec![col(allocations::WINDOW_START), col(allocations::UNMOUNTED)];
     keys.extend(places.columns().iter().copied().map(col));
     if let Some(matches) = reader.matches(&question.filter) {
@@ -171,11 +184,17 @@ pub(super) async fn allocated(reader: &Reader<'_>, question: &AllocationQuestion
         ("pv", &["pv_cost"]),
         ("pv_adjustment", &["pv_cost_adjustment"]),
         ("network", &["network_cost", "network_cost_adjustment"]),
-        ("load_balancer", &["load_balancer_cost", "load_balancer_cost_adjustment"]),
+        (
+            "load_balancer",
+            &["load_balancer_cost", "load_balancer_cost_adjustment"],
+        ),
         ("external", &["external_cost"]),
         ("shared", &["shared_cost"]),
     ];
-    debug_assert_eq!(UNSHARED_COST.len() + 1, sums.iter().map(|(_, columns)| columns.len()).sum::<usize>());
+    debug_assert_eq!(
+        UNSHARED_COST.len() + 1,
+        sums.iter().map(|(_, columns)| columns.len()).sum::<usize>()
+    );
     let sums = sums.map(|(name, columns)| sum(sum_of(columns, &input)).alias(name));
     let batches = reader.run(frame.aggregate(keys, sums.to_vec())?).await?;
     let mut allocated = Vec::new();
@@ -190,7 +209,8 @@ pub(super) async fn allocated(reader: &Reader<'_>, question: &AllocationQuestion
         let (cpu, gpu, ram) = (cpu?, gpu?, ram?);
         let [pv, pv_adjustment, network] = ["pv", "pv_adjustment", "network"].map(|name| columns.numbers(name));
         let (pv, pv_adjustment, network) = (pv?, pv_adjustment?, network?);
-        let [load_balancer, external, shared] = ["load_balancer", "external", "shared"].map(|name| columns.numbers(name));
+        let [load_balancer, external, shared] =
+            ["load_balancer", "external", "shared"].map(|name| columns.numbers(name));
         let (load_balancer, external, shared) = (load_balancer?, external?, shared?);
         allocated.extend((0..batch.num_rows()).map(|row| Allocated {
             place: Place {
@@ -230,7 +250,9 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
     if by_node {
         columns.insert("name");
     }
-    let Rows { frame, input } = reader.rows(TableName::Assets, &columns, &cost_model::AssetFilter::All).await?;
+    let Rows { frame, input } = reader
+        .rows(TableName::Assets, &columns, &cost_model::AssetFilter::All)
+        .await?;
     let kinds = {
         let names = reader.served.warm().dictionary().read();
         KINDS.map(|kind| names.find_text(kind))
@@ -240,7 +262,13 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
         min(col(assets::START)).alias(assets::START),
         max(col(assets::END)).alias(assets::END),
     ];
-    for name in ["cpu_total_cost", "gpu_total_cost", "ram_total_cost", "attached_cost", "total_cost"] {
+    for name in [
+        "cpu_total_cost",
+        "gpu_total_cost",
+        "ram_total_cost",
+        "attached_cost",
+        "total_cost",
+    ] {
         aggregates.push(sum(sum_of(&[name], &input)).alias(name));
     }
     if by_node {
@@ -257,7 +285,11 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
     for batch in &batches {
         let columns = Columns(batch);
         let windows = columns.times(assets::WINDOW_START)?;
-        let (clusters, types, names) = (columns.codes("cluster")?, columns.codes(assets::TYPE)?, columns.codes("name")?);
+        let (clusters, types, names) = (
+            columns.codes("cluster")?,
+            columns.codes(assets::TYPE)?,
+            columns.codes("name")?,
+        );
         let (starts, ends) = (columns.times(assets::START)?, columns.times(assets::END)?);
         let (cpu, gpu) = (columns.numbers("cpu_total_cost")?, columns.numbers("gpu_total_cost")?);
         let ram = columns.numbers("ram_total_cost")?;
@@ -272,23 +304,34 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
                 continue;
             }
             let is_disk = KINDS[kind] == "Disk";
-            let node = if !by_node && (is_management || is_disk) { EMPTY } else { names[row] };
-            found.push((kind, Available {
-                place: Place {
-                    window: windows[row],
-                    cluster: clusters[row],
-                    node: if by_node { names[row] } else { EMPTY },
+            let node = if !by_node && (is_management || is_disk) {
+                EMPTY
+            } else {
+                names[row]
+            };
+            found.push((
+                kind,
+                Available {
+                    place: Place {
+                        window: windows[row],
+                        cluster: clusters[row],
+                        node: if by_node { names[row] } else { EMPTY },
+                    },
+                    node,
+                    resources: Resources {
+                        cpu: cpu.value(row),
+                        gpu: gpu.value(row),
+                        ram: ram.value(row),
+                    },
+                    tenancy: if is_management {
+                        total.value(row)
+                    } else {
+                        attached.value(row)
+                    },
+                    start: starts[row],
+                    end: ends[row],
                 },
-                node,
-                resources: Resources {
-                    cpu: cpu.value(row),
-                    gpu: gpu.value(row),
-                    ram: ram.value(row),
-                },
-                tenancy: if is_management { total.value(row) } else { attached.value(row) },
-                start: starts[row],
-                end: ends[row],
-            }));
+            ));
         }
     }
     found.sort_by_key(|(kind, available)| (available.place, *kind));

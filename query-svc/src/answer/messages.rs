@@ -64,7 +64,9 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> Timestamp {
 }
 
 fn map(entries: Entries<'_>) -> std::collections::HashMap<String, String> {
-    entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    entries
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn allocation(row: &AllocationRow<'_>, window: Option<proto::Window>) -> proto::Allocation {

@@ -23,12 +23,12 @@ use datafusion::error::Result;
 use lake::{TableName, schema::allocations};
 use rustc_hash::FxHashMap;
 
+use self::table::Table;
 pub(crate) use self::{
     ipc::pieces,
     messages::{SetOf, allocation_messages, asset_messages, timestamp, window_message},
     table::{Answer, SetSummary},
 };
-use self::table::Table;
 use crate::{
     allocate::{self, Allocations, AssetShare, CostParts, IdleItem, ItemKey, SharedParts},
     plan::{self, Reader},
@@ -41,7 +41,12 @@ pub(crate) async fn allocations(
     question: &AllocationQuestion,
     now: DateTime<Utc>,
 ) -> Result<Answer> {
-    let Allocations { rows, shared, idle, asset_shares } = allocate::answer(reader, question, now).await?;
+    let Allocations {
+        rows,
+        shared,
+        idle,
+        asset_shares,
+    } = allocate::answer(reader, question, now).await?;
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
     let mut table = Table::new(&rows, TableName::Allocations, keys, dictionary)?;
@@ -56,7 +61,12 @@ pub(crate) async fn allocations(
         restate_costs(&mut table, reader, question.cost_metric)?;
     }
     let rank = rank(&table, question.page.sort_by);
-    table.into_answer(reader.sets, &question.page, &rank, question.page.sort_by == SortBy::Name)
+    table.into_answer(
+        reader.sets,
+        &question.page,
+        &rank,
+        question.page.sort_by == SortBy::Name,
+    )
 }
 
 /// Answers a question about assets.
@@ -69,7 +79,12 @@ pub(crate) async fn assets(reader: &Reader<'_>, question: &AssetQuestion) -> Res
         SortBy::TotalCost => sum(&table, &["total_cost"]),
         other => rank(&table, other),
     };
-    table.into_answer(reader.sets, &question.page, &rank, question.page.sort_by == SortBy::Name)
+    table.into_answer(
+        reader.sets,
+        &question.page,
+        &rank,
+        question.page.sort_by == SortBy::Name,
+    )
 }
 
 /// Replaces or adds columns.
@@ -93,10 +108,7 @@ fn numbers(values: Vec<f64>) -> ArrayRef {
 }
 
 /// What items have, in the order of the rows, and how many each row has.
-fn of_rows<'a, T>(
-    table: &Table,
-    items: &'a FxHashMap<ItemKey, T>,
-) -> impl Iterator<Item = Option<&'a T>> {
+fn of_rows<'a, T>(table: &Table, items: &'a FxHashMap<ItemKey, T>) -> impl Iterator<Item = Option<&'a T>> {
     let sets = table.sets();
     let keys: Vec<Vec<Code>> = table.key_codes().into_iter().map(<[Code]>::to_vec).collect();
     (0..table.rows.num_rows()).map(move |row| {
@@ -135,9 +147,8 @@ fn add_asset_shares(table: &mut Table, shares: &FxHashMap<ItemKey, Vec<AssetShar
         items.extend(shares.into_iter().flatten());
         lengths.push(items.len() - before);
     }
-    let codes = |code: fn(&AssetShare) -> Code| -> ArrayRef {
-        Arc::new(UInt32Array::from_iter_values(items.iter().map(code)))
-    };
+    let codes =
+        |code: fn(&AssetShare) -> Code| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(items.iter().map(code))) };
     let parts = |part: fn(&AssetShare) -> f64| numbers(items.iter().map(part).collect());
     let kinds = StringArray::from_iter_values(items.iter().map(|share| share.kind));
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -159,7 +170,9 @@ fn add_asset_shares(table: &mut Table, shares: &FxHashMap<ItemKey, Vec<AssetShar
 
 /// A column of lists of structs with these fields, each list as long as `lengths` says.
 fn list_of_structs(columns: Vec<(&str, ArrayRef)>, lengths: Vec<usize>, items: usize) -> Result<ArrayRef> {
-    let fields = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), false));
+    let fields = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), false));
     let fields: Fields = fields.collect();
     let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
     let columns: Vec<ArrayRef> = columns.into_iter().map(|(_, column)| column).collect();
@@ -171,7 +184,10 @@ fn list_of_structs(columns: Vec<(&str, ArrayRef)>, lengths: Vec<usize>, items: u
 fn shared_costs_column(items: &[(&str, CostParts)], lengths: Vec<usize>) -> Result<ArrayRef> {
     let column = |part: fn(&CostParts) -> f64| numbers(items.iter().map(|(_, parts)| part(parts)).collect());
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("name", Arc::new(StringArray::from_iter_values(items.iter().map(|(name, _)| name)))),
+        (
+            "name",
+            Arc::new(StringArray::from_iter_values(items.iter().map(|(name, _)| name))),
+        ),
         ("total_cost", column(|parts| parts.total)),
         ("cpu_cost", column(|parts| parts.cpu)),
         ("gpu_cost", column(|parts| parts.gpu)),
@@ -192,7 +208,10 @@ fn add_idle(table: &mut Table, idle: &[IdleItem], reader: &Reader<'_>) -> Result
     // A cost that no allocation has may be idle all the same.
     let absent = |name: &&str| table.rows.column_by_name(name).is_none();
     let zeros = || numbers(vec![0.0; table.rows.num_rows()]);
-    let added = ["cpu_cost", "gpu_cost", "ram_cost"].into_iter().filter(absent).map(|name| (name, zeros()));
+    let added = ["cpu_cost", "gpu_cost", "ram_cost"]
+        .into_iter()
+        .filter(absent)
+        .map(|name| (name, zeros()));
     let rows = with_columns(&table.rows, added.collect())?;
     let windows = reader.sets.windows();
     let set_window = |item: &IdleItem, start: bool| {
@@ -274,42 +293,56 @@ fn restate_costs(table: &mut Table, reader: &Reader<'_>, metric: CostMetric) -> 
     };
     let factors: Vec<f64> = table.sets().iter().map(factor).collect();
     let restate = |column: &Float64Array, factor_of: &dyn Fn(usize) -> f64| -> ArrayRef {
-        let restated = column.iter().enumerate().map(|(row, cost)| cost.map(|cost| cost * factor_of(row)));
+        let restated = column
+            .iter()
+            .enumerate()
+            .map(|(row, cost)| cost.map(|cost| cost * factor_of(row)));
         Arc::new(restated.collect::<Float64Array>())
     };
-    let columns = table.rows.columns().iter().zip(table.rows.schema_ref().fields()).map(|(column, field)| {
-        if let Some(costs) = column.as_primitive_opt::<Float64Type>().filter(|_| is_cost(field.name())) {
-            return Ok(restate(costs, &|row| factors[row]));
-        }
-        let Some(lists) = column.as_list_opt::<i32>() else {
-            return Ok(Arc::clone(column));
-        };
-        // Volumes, balancers and parts of shared costs, by the row that each is of.
-        let lengths = lists.offsets().lengths().enumerate();
-        let row_of: Vec<usize> = lengths.flat_map(|(row, length)| std::iter::repeat_n(row, length)).collect();
-        let first = lists.value_offsets().first().map_or(0, |first| *first as usize);
-        let structs = lists.values().slice(first, row_of.len());
-        let structs = structs.as_struct();
-        let items = structs.columns().iter().zip(structs.fields()).map(|(column, field)| {
-            let costs = column.as_primitive_opt::<Float64Type>();
-            let is_cost = field.name() == "cost" || is_cost(field.name());
-            match costs.filter(|_| is_cost) {
-                Some(costs) => restate(costs, &|item| factors[row_of[item]]),
-                None => Arc::clone(column),
+    let columns = table
+        .rows
+        .columns()
+        .iter()
+        .zip(table.rows.schema_ref().fields())
+        .map(|(column, field)| {
+            if let Some(costs) = column
+                .as_primitive_opt::<Float64Type>()
+                .filter(|_| is_cost(field.name()))
+            {
+                return Ok(restate(costs, &|row| factors[row]));
             }
+            let Some(lists) = column.as_list_opt::<i32>() else {
+                return Ok(Arc::clone(column));
+            };
+            // Volumes, balancers and parts of shared costs, by the row that each is of.
+            let lengths = lists.offsets().lengths().enumerate();
+            let row_of: Vec<usize> = lengths
+                .flat_map(|(row, length)| std::iter::repeat_n(row, length))
+                .collect();
+            let first = lists.value_offsets().first().map_or(0, |first| *first as usize);
+            let structs = lists.values().slice(first, row_of.len());
+            let structs = structs.as_struct();
+            let items = structs.columns().iter().zip(structs.fields()).map(|(column, field)| {
+                let costs = column.as_primitive_opt::<Float64Type>();
+                let is_cost = field.name() == "cost" || is_cost(field.name());
+                match costs.filter(|_| is_cost) {
+                    Some(costs) => restate(costs, &|item| factors[row_of[item]]),
+                    None => Arc::clone(column),
+                }
+            });
+            let items =
+                StructArray::try_new_with_length(structs.fields().clone(), items.collect(), None, row_of.len())?;
+            let DataType::List(item) = column.data_type() else {
+                return Ok(Arc::clone(column));
+            };
+            let offsets = OffsetBuffer::from_lengths(lists.offsets().lengths());
+            Ok::<ArrayRef, datafusion::error::DataFusionError>(Arc::new(ListArray::try_new(
+                Arc::clone(item),
+                offsets,
+                Arc::new(items),
+                None,
+            )?))
         });
-        let items = StructArray::try_new_with_length(structs.fields().clone(), items.collect(), None, row_of.len())?;
-        let DataType::List(item) = column.data_type() else {
-            return Ok(Arc::clone(column));
-        };
-        let offsets = OffsetBuffer::from_lengths(lists.offsets().lengths());
-        Ok::<ArrayRef, datafusion::error::DataFusionError>(Arc::new(ListArray::try_new(
-            Arc::clone(item),
-            offsets,
-            Arc::new(items),
-            None,
-        )?))
-    });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     table.rows = RecordBatch::try_new(table.rows.schema(), columns)?;
     Ok(())
@@ -357,7 +390,10 @@ fn rank(table: &Table, sort_by: SortBy) -> Vec<f64> {
         SortBy::CpuEfficiency => efficiencies(cpu()),
         SortBy::GpuEfficiency => efficiencies(gpu()),
         SortBy::RamEfficiency => efficiencies(ram()),
-        SortBy::TotalEfficiency => cpu().into_iter().zip(ram()).map(|(cpu, ram)| total_efficiency(cpu, ram)).collect(),
+        SortBy::TotalEfficiency => cpu()
+            .into_iter()
+            .zip(ram())
+            .map(|(cpu, ram)| total_efficiency(cpu, ram))
+            .collect(),
     }
 }
-

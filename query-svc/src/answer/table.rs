@@ -1,6 +1,6 @@
 //! The items of an answer in coded form, and how they are put in order and written out.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::sync::Arc;
 
 use arrow::{
     array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array},
@@ -63,7 +63,9 @@ impl Table {
         keys: usize,
         dictionary: &Arc<Dictionary>,
     ) -> Result<Self> {
-        let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+        let schema = batches
+            .first()
+            .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
         Ok(Self {
             rows: concat_batches(&schema, batches)?,
             special_names: Vec::new(),
@@ -79,7 +81,12 @@ impl Table {
     }
 
     fn codes(&self, column: &str) -> Option<&[Code]> {
-        Some(self.rows.column_by_name(column)?.as_primitive_opt::<UInt32Type>()?.values())
+        Some(
+            self.rows
+                .column_by_name(column)?
+                .as_primitive_opt::<UInt32Type>()?
+                .values(),
+        )
     }
 
     fn times(&self, column: &str) -> Result<&[i64]> {
@@ -91,7 +98,8 @@ impl Table {
     /// The number of each row's set.
     pub(crate) fn sets(&self) -> Vec<u32> {
         // There is no column where there is but one set.
-        self.codes(plan::SET).map_or_else(|| vec![0; self.rows.num_rows()], <[Code]>::to_vec)
+        self.codes(plan::SET)
+            .map_or_else(|| vec![0; self.rows.num_rows()], <[Code]>::to_vec)
     }
 
     /// The codes of each key.
@@ -106,7 +114,10 @@ impl Table {
 
     fn name(&self, keys: &[&[Code]], row: usize, names: &Names, out: &mut String) {
         out.clear();
-        if let Some(special) = row.checked_sub(self.keyed_rows()).and_then(|at| self.special_names.get(at)) {
+        if let Some(special) = row
+            .checked_sub(self.keyed_rows())
+            .and_then(|at| self.special_names.get(at))
+        {
             out.push_str(special);
             return;
         }
@@ -123,16 +134,64 @@ impl Table {
     fn windows(&self, sets: &Sets, set_of: &[u32]) -> Result<Vec<Window>> {
         let mut covered: Vec<Option<Window>> = vec![None; sets.windows().len()];
         if sets.accumulated() {
-            let (starts, ends) = (self.times(allocations::WINDOW_START)?, self.times(allocations::WINDOW_END)?);
+            let (starts, ends) = (
+                self.times(allocations::WINDOW_START)?,
+                self.times(allocations::WINDOW_END)?,
+            );
             let time = |micros: &i64| DateTime::from_timestamp_micros(*micros);
             for ((set, start), end) in set_of.iter().zip(starts).zip(ends) {
-                let window = time(start).zip(time(end)).and_then(|(start, end)| Window::new(start, end));
+                let window = time(start)
+                    .zip(time(end))
+                    .and_then(|(start, end)| Window::new(start, end));
                 if let (Some(covered), Some(window)) = (covered.get_mut(*set as usize), window) {
                     *covered = Some(covered.map_or(window, |known| known.hull(window)));
                 }
             }
         }
-        Ok(covered.into_iter().zip(sets.windows()).map(|(covered, window)| covered.unwrap_or(*window)).collect())
+        Ok(covered
+            .into_iter()
+            .zip(sets.windows())
+            .map(|(covered, window)| covered.unwrap_or(*window))
+            .collect())
+    }
+
+    /// All rows, by set, and in a set by `rank` or by name.
+    fn in_order(&self, set_of: &[u32], page: &Page, rank: &[f64], by_name: bool) -> Vec<u32> {
+        let names = self.dictionary.read();
+        let keys = self.key_codes();
+        let compare_names = |a: &u32, b: &u32| {
+            let name_of = |row: u32| {
+                let mut name = String::new();
+                self.name(&keys, row as usize, &names, &mut name);
+                name
+            };
+            name_of(*a).cmp(&name_of(*b))
+        };
+        // Bits of a float in the order of its values, so that what is compared most is plain numbers.
+        let place = |row: u32| {
+            let bits = rank[row as usize].to_bits();
+            let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+            let place = if page.ascending { ascending } else { !ascending };
+            (set_of[row as usize], if by_name { 0 } else { place }, row)
+        };
+        let mut places: Vec<(u32, u64, u32)> = (0..set_of.len() as u32).map(place).collect();
+        places.sort_unstable();
+        let mut order: Vec<u32> = Vec::with_capacity(places.len());
+        for equal in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let start = order.len();
+            order.extend(equal.iter().map(|(_, _, row)| *row));
+            if equal.len() > 1 {
+                order[start..].sort_unstable_by(|a, b| {
+                    let ordering = compare_names(a, b);
+                    if by_name && !page.ascending {
+                        ordering.reverse()
+                    } else {
+                        ordering
+                    }
+                });
+            }
+        }
+        order
     }
 
     /// Puts the items of each set in order of `rank`, equal ones by name, and takes the page's part of them. Special
@@ -140,33 +199,16 @@ impl Table {
     pub(crate) fn into_answer(self, sets: &Sets, page: &Page, rank: &[f64], by_name: bool) -> Result<Answer> {
         let set_of = self.sets();
         let windows = self.windows(sets, &set_of)?;
-        let mut summaries: Vec<SetSummary> =
-            windows.into_iter().map(|window| SetSummary { window, items: 0 }).collect();
+        let mut summaries: Vec<SetSummary> = windows
+            .into_iter()
+            .map(|window| SetSummary { window, items: 0 })
+            .collect();
         for set in &set_of {
             if let Some(summary) = summaries.get_mut(*set as usize) {
                 summary.items += 1;
             }
         }
-        let mut order: Vec<u32> = (0..set_of.len() as u32).collect();
-        {
-            let names = self.dictionary.read();
-            let keys = self.key_codes();
-            let name_of = |row: u32| {
-                let mut name = String::new();
-                self.name(&keys, row as usize, &names, &mut name);
-                name
-            };
-            let directed = |ordering: Ordering| if page.ascending { ordering } else { ordering.reverse() };
-            let compare = |a: &u32, b: &u32| {
-                let (x, y) = (*a as usize, *b as usize);
-                let ranked = || match by_name {
-                    true => directed(name_of(*a).cmp(&name_of(*b))),
-                    false => directed(rank[x].total_cmp(&rank[y])).then_with(|| name_of(*a).cmp(&name_of(*b))),
-                };
-                set_of[x].cmp(&set_of[y]).then_with(ranked)
-            };
-            order.sort_unstable_by(compare);
-        }
+        let mut order = self.in_order(&set_of, page, rank, by_name);
         if page.offset > 0 || page.limit.is_some() {
             let special = self.keyed_rows();
             let end = page.limit.map_or(usize::MAX, |limit| page.offset.saturating_add(limit));
@@ -216,7 +258,11 @@ impl Answer {
             .iter()
             .enumerate()
             .filter_map(|(column, field)| {
-                let how = how(field, base.field_with_name(field.name()).ok(), table.rows.column(column))?;
+                let how = how(
+                    field,
+                    base.field_with_name(field.name()).ok(),
+                    table.rows.column(column),
+                )?;
                 let name = match (table.base, field.name().as_str()) {
                     (TableName::Assets, NAME) => ASSET_NAME.to_owned(),
                     (_, name) => name.to_owned(),
@@ -262,7 +308,9 @@ impl Answer {
         let rows = take_record_batch(&self.table.rows.project(&wanted)?, &UInt32Array::from(order.to_vec()))?;
         let names = self.table.dictionary.read();
         let set_of: ArrayRef = match self.table.codes(plan::SET) {
-            Some(sets) => Arc::new(UInt32Array::from_iter_values(order.iter().map(|row| sets[*row as usize]))),
+            Some(sets) => Arc::new(UInt32Array::from_iter_values(
+                order.iter().map(|row| sets[*row as usize]),
+            )),
             None => Arc::new(UInt32Array::from(vec![0; order.len()])),
         };
         let mut fields = vec![
@@ -300,8 +348,13 @@ impl Answer {
 /// How a column is written out; none for one that says nothing, or that is not of the table.
 fn how(field: &Field, of_table: Option<&Field>, column: &ArrayRef) -> Option<How> {
     // What plans need to know of rows is not of interest outside.
-    if [allocations::WINDOW_START, allocations::WINDOW_END, allocations::FEDERATED_CLUSTER, allocations::UNMOUNTED]
-        .contains(&field.name().as_str())
+    if [
+        allocations::WINDOW_START,
+        allocations::WINDOW_END,
+        allocations::FEDERATED_CLUSTER,
+        allocations::UNMOUNTED,
+    ]
+    .contains(&field.name().as_str())
     {
         return None;
     }
@@ -316,7 +369,11 @@ fn how(field: &Field, of_table: Option<&Field>, column: &ArrayRef) -> Option<How
     }
     if let Some(meaning) = of_table.and_then(|field| meaning(field.data_type())) {
         let codes = column.as_primitive_opt::<UInt32Type>()?;
-        return codes.values().iter().any(|code| *code != EMPTY).then_some(How::Codes(meaning));
+        return codes
+            .values()
+            .iter()
+            .any(|code| *code != EMPTY)
+            .then_some(How::Codes(meaning));
     }
     if let Some(lists) = column.as_list_opt::<i32>() {
         let first = lists.value_offsets().first();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray as _, ListArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder, StructArray,
+        Array as _, ArrayRef, AsArray as _, ListArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+        StructArray,
     },
     datatypes::{DataType, Field, FieldRef, Fields, UInt32Type},
 };
@@ -90,5 +91,10 @@ pub(super) fn written_structs(lists: &ListArray, names: &Names) -> Result<ArrayR
     let fields = Fields::from(fields);
     let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
     let structs = StructArray::try_new_with_length(fields, columns, None, structs.len())?;
-    Ok(Arc::new(ListArray::try_new(item, lists.offsets().clone(), Arc::new(structs), None)?))
+    Ok(Arc::new(ListArray::try_new(
+        item,
+        lists.offsets().clone(),
+        Arc::new(structs),
+        None,
+    )?))
 }

@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status};
 
 use self::error::QueryError;
 use crate::{
-    answer::{self, Answer, SetSummary, SetOf, allocation_messages, asset_messages, pieces, timestamp, window_message},
+    answer::{self, Answer, SetOf, SetSummary, allocation_messages, asset_messages, pieces, timestamp, window_message},
     catalog,
     plan::{Planner, Reader, Sets},
     release::{Releases, Served},
@@ -75,7 +75,9 @@ impl QueryHandlers {
 
     /// Waits for a turn. It lasts for as long as the permit is held, so for an answer until it is sent.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        let busy = || QueryError::Busy { waiting: self.limits.waiting };
+        let busy = || QueryError::Busy {
+            waiting: self.limits.waiting,
+        };
         if let Ok(turn) = Arc::clone(&self.running).try_acquire_owned() {
             return Ok(turn);
         }
@@ -100,7 +102,11 @@ impl QueryHandlers {
         let answer = answer::allocations(&reader, &question, Utc::now()).await?;
         self.check_size(&answer)?;
         let explanation = request.explain.then(|| explanation(reader, started));
-        Ok(Answered { answer: Arc::new(answer), explanation, turn })
+        Ok(Answered {
+            answer: Arc::new(answer),
+            explanation,
+            turn,
+        })
     }
 
     async fn assets(&self, request: &QueryAssetsRequest) -> Result<Answered, QueryError> {
@@ -111,7 +117,11 @@ impl QueryHandlers {
         let answer = answer::assets(&reader, &question).await?;
         self.check_size(&answer)?;
         let explanation = request.explain.then(|| explanation(reader, started));
-        Ok(Answered { answer: Arc::new(answer), explanation, turn })
+        Ok(Answered {
+            answer: Arc::new(answer),
+            explanation,
+            turn,
+        })
     }
 }
 
@@ -196,7 +206,11 @@ impl QueryService for QueryHandlers {
         let request = request.into_inner();
         let window = question::window(request.window)?;
         let sets = Sets::new(window, Step::Day, Accumulate::All, 1, Calendar::utc()).map_err(QueryError::from)?;
-        let malformed = |takes| QueryError::Field { field: "field", got: request.field.clone(), takes };
+        let malformed = |takes| QueryError::Field {
+            field: "field",
+            got: request.field.clone(),
+            takes,
+        };
         let _turn = self.turn().await?;
         let served = self.served()?;
         let reader = Reader::new(&self.planner, &served, &sets, false);
@@ -242,7 +256,11 @@ fn summary_message(set: &SetSummary) -> proto::SetSummary {
 
 /// An answer in columns.
 fn columns(answered: Answered) -> Responses<ColumnsResponse> {
-    let Answered { answer, explanation, turn } = answered;
+    let Answered {
+        answer,
+        explanation,
+        turn,
+    } = answered;
     let messages = try_stream! {
         let _turn = turn;
         yield ColumnsResponse {
@@ -304,7 +322,13 @@ struct Grouped<T> {
 
 impl<T: Message> Grouped<T> {
     fn new(sets: Vec<SetSummary>) -> Self {
-        Self { sets, set: 0, sent: false, items: Vec::new(), bytes: 0 }
+        Self {
+            sets,
+            set: 0,
+            sent: false,
+            items: Vec::new(),
+            bytes: 0,
+        }
     }
 
     fn take(&mut self) -> (SetOf, Vec<T>) {
@@ -370,7 +394,10 @@ mod tests {
         assert_eq!(counts_of(sent), [(0, 0), (1, 1), (2, full), (3, full), (3, 1), (4, 0)]);
 
         let mut grouped = Grouped::new(vec![SetSummary { window, items: 5 }]);
-        let half = proto::Asset { name: "x".repeat(MESSAGE_BYTES / 2), ..proto::Asset::default() };
+        let half = proto::Asset {
+            name: "x".repeat(MESSAGE_BYTES / 2),
+            ..proto::Asset::default()
+        };
         let mut sent: Vec<_> = (0..5).flat_map(|_| grouped.push(0, half.clone())).collect();
         sent.extend(grouped.finish());
         assert_eq!(counts_of(sent), [(0, 2), (0, 2), (0, 1)]);

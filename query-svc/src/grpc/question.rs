@@ -85,7 +85,9 @@ fn sharing(sharing: proto::Sharing) -> Result<Sharing, QueryError> {
     }
     let even = sharing.split() == proto::SharingSplit::Even;
     let labels = sharing.labels.into_iter();
-    let mut labels: Vec<_> = labels.map(|label| (sanitize_label_name(&label.name), label.value)).collect();
+    let mut labels: Vec<_> = labels
+        .map(|label| (sanitize_label_name(&label.name), label.value))
+        .collect();
     // Of several labels the first by name says what an allocation is shared as.
     labels.sort();
     Ok(Sharing {
@@ -151,5 +153,11 @@ fn sets(
         proto::Accumulate::Quarter => Accumulate::Quarter,
     };
     let per_set = steps_per_set as usize;
-    Ok(Sets::new(window(span)?, step, accumulate, per_set, Calendar::at(offset))?)
+    Ok(Sets::new(
+        window(span)?,
+        step,
+        accumulate,
+        per_set,
+        Calendar::at(offset),
+    )?)
 }

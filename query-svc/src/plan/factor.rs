@@ -95,7 +95,9 @@ impl ScalarUDFImpl for FactorOf {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let windows = arrays.first().and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+        let windows = arrays
+            .first()
+            .and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
         let Some(windows) = windows else {
             return exec_err!("factor_of takes the start of a window and codes of a place");
         };

@@ -105,8 +105,12 @@ impl<F: CodedField> Matches<F> {
                 *next += 1;
                 self.test(term, at, columns, rows)
             }
-            Filter::And(all) => parts(all).into_iter().fold(BooleanBuffer::new_set(rows), |a, b| &a & &b),
-            Filter::Or(any) => parts(any).into_iter().fold(BooleanBuffer::new_unset(rows), |a, b| &a | &b),
+            Filter::And(all) => parts(all)
+                .into_iter()
+                .fold(BooleanBuffer::new_set(rows), |a, b| &a & &b),
+            Filter::Or(any) => parts(any)
+                .into_iter()
+                .fold(BooleanBuffer::new_unset(rows), |a, b| &a | &b),
         }
     }
 

@@ -141,7 +141,9 @@ impl<K: CodedKey> ScalarUDFImpl for KeyOf<K> {
             if let Some((_, key)) = last.filter(|(last, _)| *last == codes) {
                 return key;
             }
-            let key = *known.entry(codes).or_insert_with(|| self.compute(&codes[..columns.len()]));
+            let key = *known
+                .entry(codes)
+                .or_insert_with(|| self.compute(&codes[..columns.len()]));
             last = Some((codes, key));
             key
         });

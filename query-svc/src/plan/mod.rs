@@ -17,12 +17,17 @@ use cost_model::{AssetAggregation, Filter, LabelAliases, aggregation::Grouping};
 use cost_plan::aggregate::{self, Input, derived_keys};
 use datafusion::{
     error::Result,
-    execution::runtime_env::RuntimeEnv,
+    execution::{SessionStateBuilder, runtime_env::RuntimeEnv},
     logical_expr::{Expr, col, lit},
+    optimizer::{OptimizerRule, optimize_projections::OptimizeProjections},
+    physical_optimizer::{
+        PhysicalOptimizerRule, combine_partial_final_agg::CombinePartialFinalAggregate,
+        ensure_requirements::EnsureRequirements,
+    },
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use futures::StreamExt as _;
-use lake::TableName;
+use lake::{TableName, schema::assets};
 
 pub(crate) use self::{
     factor::{Factors, Place, PlaceKind, factor_of},
@@ -42,32 +47,80 @@ pub(crate) const SET: &str = "set";
 /// Below this many rows, a second thread costs more than it brings.
 const PARALLEL_ROWS: u64 = 64 * 1024;
 
+/// Columns that have about as many values as there are rows.
+const FINE_COLUMNS: [&str; 1] = ["pod"];
+
 /// Column of a result that holds the code of a key.
 pub(crate) fn key_column(index: usize) -> String {
     format!("key_{index}")
 }
 
+/// A result that has almost as many rows as its table comes in one piece of up to this many.
+const FINE_RESULT_ROWS: usize = 1 << 20;
+
 /// The sessions that plans run in.
 pub(crate) struct Planner {
+    /// For small tables.
     serial: SessionContext,
+    /// For large tables: each thread adds up a part of the rows, and then the parts of some groups.
     parallel: SessionContext,
+    /// For results almost as large as their table, where adding up parts twice costs more than it brings.
+    fine: SessionContext,
     threads: usize,
     pub(crate) aliases: Arc<LabelAliases>,
+}
+
+/// The rules that plans are optimized by.
+struct Rules {
+    logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+    physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+}
+
+impl Rules {
+    /// For small tables, which are read sooner than a plan is made better.
+    fn few() -> Self {
+        Self {
+            logical: Vec::new(),
+            physical: vec![Arc::new(CombinePartialFinalAggregate::new())],
+        }
+    }
+
+    /// For large tables: columns that nobody asks about are not filtered, and threads share the work.
+    fn more() -> Self {
+        Self {
+            logical: vec![Arc::new(OptimizeProjections::new())],
+            physical: vec![
+                Arc::new(EnsureRequirements::new()),
+                Arc::new(CombinePartialFinalAggregate::new()),
+            ],
+        }
+    }
 }
 
 impl Planner {
     pub(crate) fn new(runtime: &Arc<RuntimeEnv>) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let session = |partitions| {
+        let session = |partitions, batch_rows, rules: Rules| {
             let config = SessionConfig::new()
                 .with_target_partitions(partitions)
+                .with_batch_size(batch_rows)
                 // Pieces of blocks are cut to a good size already.
                 .with_coalesce_batches(false);
-            SessionContext::new_with_config_rt(config, Arc::clone(runtime))
+            let state = SessionStateBuilder::new()
+                .with_config(config)
+                .with_runtime_env(Arc::clone(runtime))
+                // Plans are made by us, of a few shapes and of exact types, so that most rules find nothing to do. They
+                // would take longer than most questions take to answer.
+                .with_analyzer_rules(Vec::new())
+                .with_optimizer_rules(rules.logical)
+                .with_physical_optimizer_rules(rules.physical)
+                .build();
+            SessionContext::new_with_state(state)
         };
         Self {
-            serial: session(1),
-            parallel: session(threads),
+            serial: session(1, warm::PIECE_ROWS, Rules::few()),
+            parallel: session(threads, warm::PIECE_ROWS, Rules::more()),
+            fine: session(1, FINE_RESULT_ROWS, Rules::more()),
             threads,
             aliases: Arc::default(),
         }
@@ -107,7 +160,10 @@ fn table_for(base: TableName, columns: &BTreeSet<&'static str>) -> (TableName, &
         columns.iter().all(|column| keys.contains(column))
     };
     match base.derived().iter().find(|table| tells(table)) {
-        Some(table) => (*table, "the smallest derived table that tells apart what is asked about"),
+        Some(table) => (
+            *table,
+            "the smallest derived table that tells apart what is asked about",
+        ),
         None => (base, "no derived table tells apart what is asked about"),
     }
 }
@@ -145,7 +201,11 @@ impl<'a> Reader<'a> {
         let mut zero: Option<BTreeSet<&'static str>> = None;
         for spec in &blocks {
             // Of what is not in memory nothing is known.
-            let known = warm.peek(spec).await.map(|block| block.zero.clone()).unwrap_or_default();
+            let known = warm
+                .peek(spec)
+                .await
+                .map(|block| block.zero.clone())
+                .unwrap_or_default();
             zero = Some(match zero {
                 None => known,
                 Some(zero) => zero.intersection(&known).copied().collect(),
@@ -157,26 +217,37 @@ impl<'a> Reader<'a> {
         };
         let counts = Arc::new(ScanCounts::default());
         let rows = blocks.iter().map(|block| block.rows()).sum();
-        let parallel = rows >= PARALLEL_ROWS;
-        let (session, partitions) = if parallel {
-            (&self.planner.parallel, self.planner.threads)
-        } else {
-            (&self.planner.serial, 1)
+        let is_fine = FINE_COLUMNS.iter().any(|column| columns.contains(column)) && filter.is_all();
+        let (session, partitions) = match rows {
+            ..PARALLEL_ROWS => (&self.planner.serial, 1),
+            _ if is_fine => (&self.planner.fine, 1),
+            _ => (&self.planner.parallel, self.planner.threads),
         };
-        let scan = warm::scan(table, warm, &blocks, &days, &(Arc::new(clusters) as _), partitions, &counts)?;
+        let scan = warm::scan(
+            table,
+            warm,
+            &blocks,
+            &days,
+            &(Arc::new(clusters) as _),
+            partitions,
+            &counts,
+        )?;
         let mut frame = session.read_table(Arc::new(scan))?;
         if let Some(holds) = self.sets.holds() {
             frame = frame.filter(holds)?;
         }
-        self.note(&self.read, ReadTable {
-            table,
-            files: blocks.iter().map(|block| block.files.len() as u64).sum(),
-            rows,
-            reason,
-            counts,
-        });
+        self.note(
+            &self.read,
+            ReadTable {
+                table,
+                files: blocks.iter().map(|block| block.files.len() as u64).sum(),
+                rows,
+                reason,
+                counts,
+            },
+        );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
-        input.zero = zero.unwrap_or_default();
+        input.without = zero.unwrap_or_default();
         Ok(Rows { frame, input })
     }
 
@@ -240,11 +311,13 @@ impl<'a> Reader<'a> {
         filter: &cost_model::AssetFilter,
     ) -> Result<Vec<RecordBatch>> {
         let columns = told_apart(grouping).chain(filter_columns(filter)).collect();
-        let Rows { mut frame, input } = self.rows(TableName::Assets, &columns, filter).await?;
+        let Rows { mut frame, mut input } = self.rows(TableName::Assets, &columns, filter).await?;
         if let Some(matches) = self.matches(filter) {
             frame = frame.filter(matches)?;
         }
-        self.run(aggregate::assets(frame, self.group_by(grouping), &input)?).await
+        input.without.insert(assets::FEDERATED_CLUSTER);
+        self.run(aggregate::assets(frame, self.group_by(grouping), &input)?)
+            .await
     }
 }
 
@@ -260,8 +333,11 @@ pub(crate) fn filter_columns<F: CodedField>(filter: &Filter<F>) -> impl Iterator
 
 /// The cost of a row by these columns, of those that are not zero throughout.
 pub(crate) fn sum_of(columns: &[&'static str], input: &Input) -> Expr {
-    let present = columns.iter().filter(|column| !input.zero.contains(*column));
-    present.map(|column| col(*column)).reduce(|a, b| a + b).unwrap_or_else(|| lit(0.0))
+    let present = columns.iter().filter(|column| !input.without.contains(*column));
+    present
+        .map(|column| col(*column))
+        .reduce(|a, b| a + b)
+        .unwrap_or_else(|| lit(0.0))
 }
 
 /// What a row's CPU costs.

@@ -53,10 +53,13 @@ impl Sets {
         let steps: Vec<Window> = window.steps(step, calendar).collect();
         let windows: Vec<Window> = if accumulate == Accumulate::None {
             let sets = steps.chunks(per_set.max(1));
-            sets.filter_map(|steps| steps.iter().copied().reduce(Window::hull)).collect()
+            sets.filter_map(|steps| steps.iter().copied().reduce(Window::hull))
+                .collect()
         } else {
-            let mut windows: Vec<Window> =
-                steps.into_iter().map(|step| accumulate.bucket(step, window, calendar)).collect();
+            let mut windows: Vec<Window> = steps
+                .into_iter()
+                .map(|step| accumulate.bucket(step, window, calendar))
+                .collect();
             windows.dedup();
             windows
         };
@@ -94,7 +97,9 @@ impl Sets {
 
     /// The number of the set that a window which starts at this time (microseconds) falls into.
     pub(crate) fn number_of(&self, start: i64) -> usize {
-        let after = self.windows.partition_point(|set| set.start().timestamp_micros() <= start);
+        let after = self
+            .windows
+            .partition_point(|set| set.start().timestamp_micros() <= start);
         after.saturating_sub(1)
     }
 

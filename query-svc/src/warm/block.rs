@@ -18,7 +18,7 @@ use lake::{DataFile, Lake, LakeError, Resolution, TableName};
 
 /// The longest piece of a block that a plan gets at once: short enough that its columns stay in the processor's cache
 /// from one step of the plan to the next.
-const PIECE_ROWS: usize = 16 * 1024;
+pub(crate) const PIECE_ROWS: usize = 16 * 1024;
 
 /// Data files whose rows are kept together.
 #[derive(Debug)]
@@ -49,7 +49,12 @@ impl BlockSpec {
         let mut files = files.to_vec();
         files.sort_by(|a, b| (a.partition, &a.path).cmp(&(b.partition, &b.path)));
         let together = |a: &DataFile, b: &DataFile| {
-            let month = |file: &DataFile| (file.partition.resolution, file.partition.day.format("%Y-%m").to_string());
+            let month = |file: &DataFile| {
+                (
+                    file.partition.resolution,
+                    file.partition.day.format("%Y-%m").to_string(),
+                )
+            };
             !table.is_base() && month(a) == month(b)
         };
         files
@@ -111,17 +116,23 @@ impl Block {
             coded_rows.extend(coded);
         }
         let table = spec.table;
-        let whole = tokio::task::spawn_blocking(move || Self::new(table, &coded_rows, &days)).await;
+        let whole = tokio::task::spawn_blocking(move || Self::new(table, coded_rows, &days)).await;
         whole.map_err(|error| DataFusionError::External(Box::new(error)))?
     }
 
-    fn new(table: TableName, coded_rows: &[RecordBatch], days: &[(NaiveDate, usize)]) -> Result<Self> {
-        let whole = concat_batches(&coded::schema(&table.schema()), coded_rows)?;
-        let (rows, zero) = without_zeros(&whole)?;
+    fn new(table: TableName, coded_rows: Vec<RecordBatch>, days: &[(NaiveDate, usize)]) -> Result<Self> {
+        let whole = concat_batches(&coded::schema(&table.schema()), &coded_rows)?;
+        drop(coded_rows);
+        let (rows, zero) = compact(whole)?;
         let runs = runs(&rows, days);
         let zeros = zero.len() * rows.num_rows() * size_of::<f64>();
         let bytes = rows.get_array_memory_size().saturating_sub(zeros);
-        Ok(Self { rows, runs, zero, bytes })
+        Ok(Self {
+            rows,
+            runs,
+            zero,
+            bytes,
+        })
     }
 
     /// The rows of these days and clusters, in pieces.
@@ -130,7 +141,10 @@ impl Block {
         days: &std::ops::RangeInclusive<NaiveDate>,
         wanted: impl Fn(Code) -> bool,
     ) -> Vec<RecordBatch> {
-        let runs = self.runs.iter().filter(|run| days.contains(&run.day) && wanted(run.cluster));
+        let runs = self
+            .runs
+            .iter()
+            .filter(|run| days.contains(&run.day) && wanted(run.cluster));
         let mut spans: Vec<Range<usize>> = Vec::new();
         for run in runs {
             match spans.last_mut() {
@@ -158,24 +172,23 @@ fn read_error(error: LakeError) -> DataFusionError {
     }
 }
 
-/// Lets columns of zeros share their memory, and names them.
-fn without_zeros(rows: &RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static str>)> {
-    let shared = ScalarBuffer::<f64>::from(Buffer::from_vec(vec![0.0_f64; rows.num_rows()]));
+/// Gives back memory that was reserved for more rows, lets columns of zeros share theirs, and names those.
+fn compact(rows: RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static str>)> {
+    let (schema, mut columns, count) = rows.into_parts();
+    let shared = ScalarBuffer::<f64>::from(Buffer::from_vec(vec![0.0_f64; count]));
     let shared: ArrayRef = Arc::new(Float64Array::new(shared, None));
     let mut zero = BTreeSet::new();
-    let columns = rows.columns().iter().zip(rows.schema_ref().fields()).map(|(column, field)| {
-        let numbers = column.as_primitive_opt::<Float64Type>();
-        let is_zero = |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
+    let is_zero = |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
+    for (column, field) in columns.iter_mut().zip(schema.fields()) {
         match number_column(field.name()) {
-            Some(name) if numbers.is_some_and(is_zero) => {
+            Some(name) if column.as_primitive_opt::<Float64Type>().is_some_and(is_zero) => {
                 zero.insert(name);
-                Arc::clone(&shared)
+                *column = Arc::clone(&shared);
             }
-            _ => Arc::clone(column),
+            _ => column.shrink_to_fit(),
         }
-    });
-    let columns = columns.collect();
-    Ok((RecordBatch::try_new(rows.schema(), columns)?, zero))
+    }
+    Ok((RecordBatch::try_new(schema, columns)?, zero))
 }
 
 /// The name of a column of numbers that may be left out of a plan when it is zero.

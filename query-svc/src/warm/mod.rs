@@ -11,7 +11,7 @@ use lake::Lake;
 use moka::{future::Cache, policy::EvictionPolicy};
 
 pub(crate) use self::{
-    block::{Block, BlockSpec},
+    block::{Block, BlockSpec, PIECE_ROWS},
     scan::{Days, ScanCounts, scan},
 };
 

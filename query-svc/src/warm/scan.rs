@@ -79,7 +79,10 @@ struct BlockStream {
 
 impl fmt::Debug for BlockStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("BlockStream").field("blocks", &self.blocks.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("BlockStream")
+            .field("blocks", &self.blocks.len())
+            .finish_non_exhaustive()
     }
 }
 

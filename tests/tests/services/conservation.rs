@@ -61,7 +61,10 @@ struct Client(QueryServiceClient<Channel>);
 
 impl Client {
     async fn allocations(&mut self, request: QueryAllocationsRequest) -> Vec<Allocation> {
-        let request = QueryAllocationsRequest { window: window(), ..request };
+        let request = QueryAllocationsRequest {
+            window: window(),
+            ..request
+        };
         let mut stream = self.0.query_allocations(request).await.unwrap().into_inner();
         let mut items = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
@@ -76,7 +79,10 @@ impl Client {
 
     /// What clusters cost beside their machines: their management, and disks that have a node's name.
     async fn tenancy_costs(&mut self) -> f64 {
-        let request = QueryAssetsRequest { window: window(), ..QueryAssetsRequest::default() };
+        let request = QueryAssetsRequest {
+            window: window(),
+            ..QueryAssetsRequest::default()
+        };
         let mut stream = self.0.query_assets(request).await.unwrap().into_inner();
         let mut assets = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
@@ -86,7 +92,11 @@ impl Client {
             let properties = asset.properties.clone().unwrap();
             (properties.cluster, properties.name)
         };
-        let nodes: HashSet<_> = assets.iter().filter(|asset| asset.r#type() == AssetType::Node).map(place).collect();
+        let nodes: HashSet<_> = assets
+            .iter()
+            .filter(|asset| asset.r#type() == AssetType::Node)
+            .map(place)
+            .collect();
         let is_tenancy = |asset: &&fedcost_proto::query::v1::Asset| match asset.r#type() {
             AssetType::ClusterManagement => true,
             AssetType::Disk => nodes.contains(&place(asset)),
@@ -124,17 +134,30 @@ fn question(random: &mut StdRng, namespaces: &[String]) -> QueryAllocationsReque
     if aggregate.iter().any(|key| key == "all") {
         aggregate = vec!["all".to_owned()];
     }
-    let mode = *[IdleMode::Hide, IdleMode::Separate, IdleMode::Share].choose(random).unwrap();
-    let accumulate = *[Accumulate::None, Accumulate::All, Accumulate::Week].choose(random).unwrap();
+    let mode = *[IdleMode::Hide, IdleMode::Separate, IdleMode::Share]
+        .choose(random)
+        .unwrap();
+    let accumulate = *[Accumulate::None, Accumulate::All, Accumulate::Week]
+        .choose(random)
+        .unwrap();
     let split = *[SharingSplit::Weighted, SharingSplit::Even].choose(random).unwrap();
     let shared = random.random_range(0..=2);
-    let label = Label { name: "team".to_owned(), value: "platform".to_owned() };
+    let label = Label {
+        name: "team".to_owned(),
+        value: "platform".to_owned(),
+    };
     QueryAllocationsRequest {
         aggregate,
         accumulate: accumulate.into(),
-        idle: Some(Idle { mode: mode.into(), by_node: random.random(), split: random.random() }),
+        idle: Some(Idle {
+            mode: mode.into(),
+            by_node: random.random(),
+            split: random.random(),
+        }),
         sharing: Some(Sharing {
-            namespaces: (0..shared).map(|_| namespaces.choose(random).unwrap().clone()).collect(),
+            namespaces: (0..shared)
+                .map(|_| namespaces.choose(random).unwrap().clone())
+                .collect(),
             labels: random.random_bool(0.3).then_some(label).into_iter().collect(),
             cost_per_month: if random.random_bool(0.3) { 730.0 } else { 0.0 },
             split: split.into(),
@@ -148,7 +171,10 @@ fn question(random: &mut StdRng, namespaces: &[String]) -> QueryAllocationsReque
 
 fn assert_close(got: f64, expected: f64, what: &dyn std::fmt::Debug) {
     let allowed = 1e-6 * expected.abs().max(1.0);
-    assert!((got - expected).abs() <= allowed, "{got} instead of {expected}: {what:?}");
+    assert!(
+        (got - expected).abs() <= allowed,
+        "{got} instead of {expected}: {what:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,8 +199,15 @@ async fn totals_are_the_same_however_they_are_asked_for() {
         assert!(tenancy > 0.0, "nothing to share within clusters");
         let mut idle = [0.0; 2];
         for (by_node, idle) in [false, true].into_iter().zip(&mut idle) {
-            let separate = Idle { mode: IdleMode::Separate.into(), by_node, split: false };
-            let request = QueryAllocationsRequest { idle: Some(separate), ..QueryAllocationsRequest::default() };
+            let separate = Idle {
+                mode: IdleMode::Separate.into(),
+                by_node,
+                split: false,
+            };
+            let request = QueryAllocationsRequest {
+                idle: Some(separate),
+                ..QueryAllocationsRequest::default()
+            };
             *idle = client.total(request).await - unaggregated;
             assert!(*idle > 0.0, "nothing is idle");
         }
@@ -196,7 +229,10 @@ async fn totals_are_the_same_however_they_are_asked_for() {
                 if sharing.namespaces.is_empty() && sharing.labels.is_empty() {
                     assert_close(parts, expected + tenancy, &request);
                 } else {
-                    assert!(parts <= expected + tenancy + 1e-6 && parts >= expected - 1e-6, "{parts}: {request:?}");
+                    assert!(
+                        parts <= expected + tenancy + 1e-6 && parts >= expected - 1e-6,
+                        "{parts}: {request:?}"
+                    );
                 }
             } else {
                 assert_close(parts, expected, &request);
@@ -224,7 +260,11 @@ async fn what_the_reference_loses_or_doubles_is_known() {
         aggregate: vec!["namespace".to_owned()],
         accumulate: Accumulate::All.into(),
         filter: filter.to_owned(),
-        idle: Some(Idle { mode: mode.into(), by_node: false, split: false }),
+        idle: Some(Idle {
+            mode: mode.into(),
+            by_node: false,
+            split: false,
+        }),
         sharing: Some(Sharing {
             namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
             ..Sharing::default()

@@ -1,6 +1,6 @@
 //! Merging lists of structs by key.
 
-use std::{collections::BTreeMap, mem::size_of, sync::Arc};
+use std::{mem::size_of, sync::Arc};
 
 use arrow::{
     array::{Array as _, ArrayRef, AsArray as _, Float64Array, ListArray, StructArray, UInt64Array, new_empty_array},
@@ -13,29 +13,34 @@ use datafusion::{
     logical_expr::EmitTo,
 };
 
+use rustc_hash::FxHashMap;
+
 use super::MergeState;
 use crate::dictionary::Code;
 
-/// An entry: its numbers added up, its other fields where they stand.
-#[derive(Debug)]
+/// An entry of a group: where its other fields stand. Its sums are at the same place of [`MergedEntries::sums`].
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     chunk: u32,
     row: u32,
-    sums: Vec<f64>,
 }
 
-/// By their key fields, of which there are at most two; one that is not there is 0.
-type Entries = BTreeMap<[Code; 2], Entry>;
+/// A group, and the key fields of an entry, of which there are at most two; one that is not there is 0.
+type EntryKey = (u32, [Code; 2]);
 
 #[derive(Debug)]
 pub(super) struct MergedEntries {
     item: FieldRef,
     fields: Fields,
     key_fields: usize,
-    /// Most groups have no entries at all.
-    groups: Vec<Option<Box<Entries>>>,
+    /// The entry of each key. Most groups have none at all.
+    known: FxHashMap<EntryKey, u32>,
+    entries: Vec<Entry>,
+    /// For each entry its numbers added up, one after the other.
+    sums: Vec<f64>,
     /// First entries of each key, copied out of their batches.
     chunks: Vec<StructArray>,
+    groups: usize,
 }
 
 impl MergedEntries {
@@ -50,9 +55,40 @@ impl MergedEntries {
             item: Arc::clone(item),
             fields: fields.clone(),
             key_fields,
-            groups: Vec::new(),
+            known: FxHashMap::default(),
+            entries: Vec::new(),
+            sums: Vec::new(),
             chunks: Vec::new(),
+            groups: 0,
         })
+    }
+
+    fn numbers(&self) -> usize {
+        self.fields.iter().filter(|field| is_number(field)).count()
+    }
+
+    /// Takes the entries of the first groups out, in order of their groups and keys, each with its sums.
+    fn take(&mut self, groups: usize) -> Vec<(EntryKey, Entry, Vec<f64>)> {
+        let numbers = self.numbers();
+        let mut taken = Vec::new();
+        let (mut left, mut left_sums) = (Vec::new(), Vec::new());
+        let mut left_known = FxHashMap::default();
+        for ((group, key), at) in std::mem::take(&mut self.known) {
+            let entry = self.entries[at as usize];
+            let sums = &self.sums[at as usize * numbers..][..numbers];
+            if (group as usize) < groups {
+                taken.push(((group, key), entry, sums.to_vec()));
+            } else {
+                let group = group - groups as u32;
+                left_known.insert((group, key), left.len() as u32);
+                left.push(entry);
+                left_sums.extend_from_slice(sums);
+            }
+        }
+        (self.known, self.entries, self.sums) = (left_known, left, left_sums);
+        self.groups -= groups;
+        taken.sort_unstable_by_key(|(key, ..)| *key);
+        taken
     }
 }
 
@@ -62,7 +98,7 @@ fn is_number(field: &Field) -> bool {
 
 impl MergeState for MergedEntries {
     fn merge(&mut self, values: &ArrayRef, groups: &[usize], total: usize) -> Result<()> {
-        self.groups.resize_with(total, || None);
+        self.groups = total;
         let lists: &ListArray = values.as_list();
         let entries = lists.values().as_struct();
         let keys: Vec<_> = entries.columns()[..self.key_fields]
@@ -80,24 +116,25 @@ impl MergeState for MergedEntries {
         let mut kept: Vec<u64> = Vec::new();
         for (row, group) in groups.iter().enumerate() {
             let span = lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize;
-            if lists.is_null(row) || span.is_empty() {
+            if span.is_empty() || lists.is_null(row) {
                 continue;
             }
-            let group = self.groups[*group].get_or_insert_default();
+            // A query has fewer groups, and groups fewer entries, than 32 bits can count.
+            let group = *group as u32;
             for at in span {
                 let mut key = [0; 2];
                 for (code, column) in key.iter_mut().zip(&keys) {
                     *code = column[at];
                 }
-                let entry = group.entry(key).or_insert_with(|| {
+                let entry = *self.known.entry((group, key)).or_insert_with(|| {
                     kept.push(at as u64);
-                    Entry {
-                        chunk,
-                        row: kept.len() as u32 - 1,
-                        sums: vec![0.0; numbers.len()],
-                    }
+                    let row = kept.len() as u32 - 1;
+                    self.entries.push(Entry { chunk, row });
+                    self.sums.extend(std::iter::repeat_n(0.0, numbers.len()));
+                    self.entries.len() as u32 - 1
                 });
-                for (sum, column) in entry.sums.iter_mut().zip(&numbers) {
+                let sums = &mut self.sums[entry as usize * numbers.len()..];
+                for (sum, column) in sums.iter_mut().zip(&numbers) {
                     *sum += column.value(at);
                 }
             }
@@ -110,15 +147,19 @@ impl MergeState for MergedEntries {
     }
 
     fn emit(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let groups = emit_to.take_needed(&mut self.groups);
-        let lengths = groups
-            .iter()
-            .map(|group| group.as_ref().map_or(0, |entries| entries.len()));
+        let groups = match emit_to {
+            EmitTo::All => self.groups,
+            EmitTo::First(groups) => groups,
+        };
+        let entries = self.take(groups);
+        let mut lengths = vec![0; groups];
+        for ((group, _), ..) in &entries {
+            lengths[*group as usize] += 1;
+        }
         let offsets = OffsetBuffer::from_lengths(lengths);
-        let entries: Vec<&Entry> = groups.iter().flatten().flat_map(|entries| entries.values()).collect();
         let places: Vec<(usize, usize)> = entries
             .iter()
-            .map(|entry| (entry.chunk as usize, entry.row as usize))
+            .map(|(_, entry, _)| (entry.chunk as usize, entry.row as usize))
             .collect();
         let mut sums = 0..;
         let columns = self
@@ -129,7 +170,7 @@ impl MergeState for MergedEntries {
                 if is_number(field) {
                     let sum = sums.next().unwrap_or_default();
                     return Ok(Arc::new(Float64Array::from_iter_values(
-                        entries.iter().map(|entry| entry.sums[sum]),
+                        entries.iter().map(|(_, _, sums)| sums[sum]),
                     )));
                 }
                 if places.is_empty() {
@@ -140,7 +181,7 @@ impl MergeState for MergedEntries {
             });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let values = StructArray::try_new(self.fields.clone(), columns, None)?;
-        if self.groups.is_empty() {
+        if self.entries.is_empty() {
             self.chunks.clear();
         }
         let lists = ListArray::try_new(Arc::clone(&self.item), offsets, Arc::new(values), None)?;
@@ -148,9 +189,9 @@ impl MergeState for MergedEntries {
     }
 
     fn size(&self) -> usize {
-        let entries: usize = self.groups.iter().flatten().map(|entries| entries.len()).sum();
         let chunks: usize = self.chunks.iter().map(|chunk| chunk.get_array_memory_size()).sum();
-        // An entry's key and sums are a few small allocations.
-        self.groups.capacity() * size_of::<Option<Box<Entries>>>() + entries * (size_of::<Entry>() + 64) + chunks
+        let known = self.known.capacity() * (size_of::<(EntryKey, u32)>() + 1);
+        let entries = self.entries.capacity() * size_of::<Entry>() + self.sums.capacity() * size_of::<f64>();
+        known + entries + chunks
     }
 }
