@@ -181,7 +181,7 @@ fn controller(column: Expr) -> Expr {
     let place = ["cluster", "node", "namespace", "pod", "container"].map(col);
     let [cluster, node, namespace, pod, container] = place;
     steady_controller(
-        col(allocations::WINDOW_START),
+        [allocations::WINDOW_START, allocations::WINDOW_END].map(col),
         [cluster, node, namespace, pod, container, column],
     )
 }

@@ -26,16 +26,16 @@ const NAMES: usize = 6;
 /// The controller's place among them.
 const CONTROLLER: usize = NAMES - 1;
 
-/// The controller of allocations over time, of the start of each row's window, its cluster, node, namespace, pod,
+/// The controller of allocations over time, of the start and end of each row's window, its cluster, node, namespace, pod,
 /// container and controller.
 ///
 /// Within a window it is what all rows agree on. From window to window, in their order, it is what both agree on too,
 /// but for one case: while the other five names stay the same, a controller that one of the two lacks is taken from the
 /// other, and of two different ones the earlier stays (OpenCost's `Allocation.add`).
-pub fn steady_controller(window_start: Expr, names: [Expr; NAMES]) -> Expr {
-    let arguments = std::iter::once(window_start).chain(names).collect();
+pub fn steady_controller(window: [Expr; 2], names: [Expr; NAMES]) -> Expr {
+    let arguments = window.into_iter().chain(names).collect();
     AggregateUDF::new_from_impl(SteadyController {
-        signature: Signature::any(1 + NAMES, Volatility::Immutable),
+        signature: Signature::any(2 + NAMES, Volatility::Immutable),
     })
     .call(arguments)
 }
@@ -51,16 +51,18 @@ impl Hash for SteadyController {
     }
 }
 
-/// The state of a group as a column: its windows, each with the names that its rows agree on.
-fn window_fields() -> Fields {
+/// The state of a group as a column: its runs of windows, each with the names that its rows agree on.
+fn run_fields() -> Fields {
     let names = (0..NAMES).map(|name| Field::new(format!("name_{name}"), DataType::UInt32, false));
-    std::iter::once(Field::new("window", DataType::Int64, false))
+    ["first", "last", "end"]
+        .map(|bound| Field::new(bound, DataType::Int64, false))
+        .into_iter()
         .chain(names)
         .collect()
 }
 
 fn state_item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::Struct(window_fields()), false))
+    Arc::new(Field::new("item", DataType::Struct(run_fields()), false))
 }
 
 impl AggregateUDFImpl for SteadyController {
@@ -94,14 +96,40 @@ impl AggregateUDFImpl for SteadyController {
     }
 }
 
-/// What the rows of a window agree on.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    start: i64,
+/// Windows that follow one another without a gap, whose rows agree on the same names: most containers have one such
+/// run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    /// Start of the first window.
+    first: i64,
+    /// Start of the last window, or anything between that and the next.
+    last: i64,
+    /// End of the last window. Earlier than that, where the run was cut.
+    end: i64,
     names: [Code; NAMES],
 }
 
-impl Window {
+impl Run {
+    fn of_window(start: i64, end: i64, names: [Code; NAMES]) -> Self {
+        Self {
+            first: start,
+            last: start,
+            end,
+            names,
+        }
+    }
+
+    /// The part of the run between these starts of windows.
+    fn between(self, first: i64, last: i64) -> Self {
+        let end = if last == self.last { self.end } else { last };
+        Self {
+            first,
+            last,
+            end,
+            ..self
+        }
+    }
+
     /// The names that both agree on.
     fn agree(&mut self, names: [Code; NAMES]) {
         for (name, other) in self.names.iter_mut().zip(names) {
@@ -115,7 +143,7 @@ impl Window {
         self.names[..CONTROLLER] == other.names[..CONTROLLER]
     }
 
-    /// Adds the window that follows.
+    /// Adds the windows that follow. Adding the same names again would change nothing, which is why runs will do.
     fn follow(mut self, later: Self) -> Self {
         let (controller, next) = (self.names[CONTROLLER], later.names[CONTROLLER]);
         let same_place = self.is_in_place_of(&later);
@@ -127,52 +155,117 @@ impl Window {
     }
 }
 
-#[derive(Debug, Default)]
-struct Controllers {
-    /// The windows of each group, in their order.
-    groups: Vec<Vec<Window>>,
-    windows: usize,
+/// The windows of a group, in their order.
+#[derive(Clone, Debug, Default)]
+struct Runs {
+    first: Option<Run>,
+    rest: Vec<Run>,
 }
 
-impl Controllers {
-    fn add(&mut self, group: usize, window: Window) {
-        let windows = &mut self.groups[group];
-        // Rows come in the order of their windows more often than not.
-        let at = match windows.last() {
-            Some(last) if last.start < window.start => Err(windows.len()),
-            _ => windows.binary_search_by_key(&window.start, |known| known.start),
+impl Runs {
+    fn iter(&self) -> impl Iterator<Item = Run> {
+        self.first.into_iter().chain(self.rest.iter().copied())
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Adds windows, in which no others lie.
+    fn add(&mut self, new: Run) {
+        let Some(first) = &mut self.first else {
+            self.first = Some(new);
+            return;
         };
-        match at {
-            Ok(at) => windows[at].agree(window.names),
-            Err(at) => {
-                windows.insert(at, window);
-                self.windows += 1;
+        let last = self.rest.last_mut().unwrap_or(first);
+        // Rows come in the order of their windows more often than not.
+        if last.last < new.first {
+            if last.names == new.names && last.end == new.first {
+                (last.last, last.end) = (new.last, new.end);
+            } else {
+                self.rest.push(new);
             }
+        } else if new.names != last.names || new.first < last.first || last.last < new.last {
+            self.insert(new);
         }
     }
 
-    fn take(&mut self, emit_to: EmitTo) -> Vec<Vec<Window>> {
+    /// Adds windows anywhere.
+    fn insert(&mut self, new: Run) {
+        let mut runs: Vec<Run> = Vec::with_capacity(self.len() + 2);
+        let mut left = Some(new);
+        for run in self.iter() {
+            let Some(new) = left.filter(|new| new.first <= run.last) else {
+                runs.push(run);
+                continue;
+            };
+            if new.last < run.first {
+                runs.extend([new, run]);
+                left = None;
+                continue;
+            }
+            // What lies before the other, what both have, and what lies after.
+            if run.first < new.first {
+                runs.push(run.between(run.first, new.first - 1));
+            }
+            if new.first < run.first {
+                runs.push(new.between(new.first, run.first - 1));
+            }
+            let last = run.last.min(new.last);
+            let mut both = run.between(run.first.max(new.first), last);
+            both.agree(new.names);
+            runs.push(both);
+            if last < run.last {
+                runs.push(run.between(last + 1, run.last));
+            }
+            left = None;
+            if last < new.last {
+                left = Some(new.between(last + 1, new.last));
+            }
+        }
+        runs.extend(left);
+        let mut runs = runs.into_iter();
+        self.first = runs.next();
+        self.rest = runs.collect();
+    }
+}
+
+#[derive(Debug, Default)]
+struct Controllers {
+    groups: Vec<Runs>,
+    /// Runs beyond each group's first.
+    further: usize,
+}
+
+impl Controllers {
+    fn add(&mut self, group: usize, run: Run) {
+        let runs = &mut self.groups[group];
+        let before = runs.rest.len();
+        runs.add(run);
+        self.further = self.further + runs.rest.len() - before;
+    }
+
+    fn take(&mut self, emit_to: EmitTo) -> Vec<Runs> {
         let groups = emit_to.take_needed(&mut self.groups);
-        self.windows -= groups.iter().map(Vec::len).sum::<usize>();
+        self.further -= groups.iter().map(|runs| runs.rest.len()).sum::<usize>();
         groups
     }
 
-    /// Adds rows: the start of each one's window, and its names.
+    /// Adds rows: the windows of each one, and its names.
     fn add_rows(
         &mut self,
-        starts: impl Fn(usize) -> i64,
+        windows: impl Fn(usize) -> [i64; 3],
         names: &[&[Code]],
         group_of: impl Iterator<Item = (usize, usize)>,
     ) {
         for (row, group) in group_of {
-            let mut window = Window {
-                start: starts(row),
-                names: [EMPTY; NAMES],
-            };
-            for (name, column) in window.names.iter_mut().zip(names) {
+            let [first, last, end] = windows(row);
+            let mut run = Run::of_window(last, end, [EMPTY; NAMES]);
+            run.first = first;
+            for (name, column) in run.names.iter_mut().zip(names) {
                 *name = column[row];
             }
-            self.add(group, window);
+            self.add(group, run);
         }
     }
 }
@@ -201,50 +294,52 @@ impl GroupsAccumulator for Controllers {
         filter: Option<&BooleanArray>,
         total: usize,
     ) -> Result<()> {
-        self.groups.resize_with(total, Vec::new);
-        let starts = values[0].as_primitive::<TimestampMicrosecondType>();
+        self.groups.resize_with(total, Runs::default);
+        let [starts, ends] = [0, 1].map(|bound| values[bound].as_primitive::<TimestampMicrosecondType>());
         let kept = |row: usize| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
         let rows = groups.iter().copied().enumerate().filter(|(row, _)| kept(*row));
-        self.add_rows(|row| starts.value(row), &codes(&values[1..])?, rows);
+        let window = |row: usize| [starts.value(row), starts.value(row), ends.value(row)];
+        self.add_rows(window, &codes(&values[2..])?, rows);
         Ok(())
     }
 
     fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
-        self.groups.resize_with(total, Vec::new);
+        self.groups.resize_with(total, Runs::default);
         let lists = values[0].as_list::<i32>();
-        let windows = lists.values().as_struct();
-        let starts = windows.column(0).as_primitive::<Int64Type>();
+        let runs = lists.values().as_struct();
+        let bounds = [0, 1, 2].map(|bound| runs.column(bound).as_primitive::<Int64Type>());
         let offsets = lists.value_offsets();
         let rows = groups.iter().enumerate().flat_map(|(row, group)| {
             let span = offsets[row] as usize..offsets[row + 1] as usize;
             span.map(move |at| (at, *group))
         });
-        self.add_rows(|at| starts.value(at), &codes(&windows.columns()[1..])?, rows);
+        let windows = |at: usize| bounds.map(|bound| bound.value(at));
+        self.add_rows(windows, &codes(&runs.columns()[3..])?, rows);
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let groups = self.take(emit_to);
-        let controllers = groups.into_iter().map(|windows| {
-            let last = windows.into_iter().reduce(Window::follow);
-            last.map_or(EMPTY, |window| window.names[CONTROLLER])
+        let controllers = groups.into_iter().map(|runs| {
+            let last = runs.iter().reduce(Run::follow);
+            last.map_or(EMPTY, |run| run.names[CONTROLLER])
         });
         Ok(Arc::new(UInt32Array::from_iter_values(controllers)))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let groups = self.take(emit_to);
-        let offsets = OffsetBuffer::from_lengths(groups.iter().map(Vec::len));
-        let windows: Vec<Window> = groups.into_iter().flatten().collect();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(
-            windows.iter().map(|window| window.start),
-        ))];
+        let offsets = OffsetBuffer::from_lengths(groups.iter().map(Runs::len));
+        let runs: Vec<Run> = groups.iter().flat_map(Runs::iter).collect();
+        let bounds = [|run: &Run| run.first, |run: &Run| run.last, |run: &Run| run.end];
+        let bounds = bounds.map(|bound| -> ArrayRef { Arc::new(Int64Array::from_iter_values(runs.iter().map(bound))) });
+        let mut columns = Vec::from(bounds);
         for name in 0..NAMES {
-            let names = windows.iter().map(|window| window.names[name]);
+            let names = runs.iter().map(|run| run.names[name]);
             columns.push(Arc::new(UInt32Array::from_iter_values(names)));
         }
-        let windows = StructArray::try_new(window_fields(), columns, None)?;
-        let lists = ListArray::try_new(state_item(), offsets, Arc::new(windows), None)?;
+        let runs = StructArray::try_new(run_fields(), columns, None)?;
+        let lists = ListArray::try_new(state_item(), offsets, Arc::new(runs), None)?;
         Ok(vec![Arc::new(lists)])
     }
 
@@ -256,7 +351,7 @@ impl GroupsAccumulator for Controllers {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.groups.capacity() * size_of::<Vec<Window>>() + self.windows * size_of::<Window>()
+        size_of_val(self) + self.groups.capacity() * size_of::<Runs>() + self.further * size_of::<Run>()
     }
 }
 
@@ -274,12 +369,12 @@ mod tests {
 
     fn controller(windows: &[(i64, &str, &str)]) -> Code {
         let mut controllers = Controllers::default();
-        controllers.groups.push(Vec::new());
+        controllers.groups.push(Runs::default());
         for (start, cluster, controller) in windows {
             let mut names = [EMPTY; NAMES];
             names[0] = code(cluster);
             names[CONTROLLER] = code(controller);
-            controllers.add(0, Window { start: *start, names });
+            controllers.add(0, Run::of_window(*start, *start + 1, names));
         }
         let found = controllers.evaluate(EmitTo::All).unwrap();
         found.as_primitive::<UInt32Type>().value(0)
@@ -305,5 +400,58 @@ mod tests {
             controller(&[(1, "a", "web"), (1, "b", "api"), (2, "", "web")]),
             code("web")
         );
+    }
+
+    /// Names as they are window by window, without runs.
+    fn window_by_window(rows: &[(i64, Code)]) -> std::collections::BTreeMap<i64, Code> {
+        let mut windows = std::collections::BTreeMap::new();
+        for (start, code) in rows {
+            windows
+                .entry(*start)
+                .and_modify(|known| {
+                    if known != code {
+                        *known = EMPTY;
+                    }
+                })
+                .or_insert(*code);
+        }
+        windows
+    }
+
+    #[test]
+    fn runs_say_of_each_window_what_its_rows_agree_on() {
+        // All orders of a few rows of a few windows.
+        let rows = [(1, 7), (2, 7), (3, 8), (2, 8), (4, 7), (5, 7)];
+        for shift in 0..720_usize {
+            let mut left = rows.to_vec();
+            let mut number = shift;
+            let order: Vec<_> = (1..=rows.len())
+                .rev()
+                .map(|count| {
+                    let row = left.remove(number % count);
+                    number /= count;
+                    row
+                })
+                .collect();
+            let mut runs = Runs::default();
+            for (start, code) in &order {
+                runs.add(Run::of_window(*start, *start + 1, [*code; NAMES]));
+            }
+            for (start, code) in window_by_window(&rows) {
+                let of_window: Vec<_> = runs
+                    .iter()
+                    .filter(|run| (run.first..=run.last).contains(&start))
+                    .collect();
+                assert_eq!(of_window.len(), 1, "{order:?}: {runs:?}");
+                assert_eq!(
+                    of_window[0].names, [code; NAMES],
+                    "window {start} of {order:?}: {runs:?}"
+                );
+            }
+            assert!(
+                runs.iter().zip(runs.iter().skip(1)).all(|(a, b)| a.last < b.first),
+                "{runs:?}"
+            );
+        }
     }
 }
