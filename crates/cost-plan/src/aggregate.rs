@@ -62,6 +62,8 @@ pub struct Input {
     pub dictionary: Arc<Dictionary>,
     /// Columns that the result is to lack, such as those of numbers that are zero in every row.
     pub without: BTreeSet<&'static str>,
+    /// Whether every row is a single member, as in a base table.
+    pub single: bool,
     /// Whether aggregates have the labels and annotations that their members agree on. Otherwise only what has a
     /// single member keeps its own.
     pub metadata: bool,
@@ -73,6 +75,7 @@ impl Input {
         Self {
             dictionary,
             without: BTreeSet::new(),
+            single: false,
             metadata: false,
         }
     }
@@ -91,13 +94,13 @@ pub fn allocations(rows: DataFrame, keys: Vec<Expr>, input: &Input) -> Result<Da
         }
     }
     plan.add(allocations::UNMOUNTED, min);
-    plan.add(allocations::SERVICES, of_single_member);
+    plan.add(allocations::SERVICES, |column| of_single_member(column, input));
     for name in allocations::MEMBER_MAPS {
         if input.metadata {
             // Volumes and balancers of no pod never have labels, which says nothing of those who do.
             plan.add(name, |column| common_entries(of_mounted(column), &input.dictionary));
         } else {
-            plan.add(name, of_single_member);
+            plan.add(name, |column| of_single_member(column, input));
         }
     }
     for name in allocations::NAMESPACE_MAPS {
@@ -165,7 +168,10 @@ pub fn assets(rows: DataFrame, keys: Vec<Expr>, input: &Input) -> Result<DataFra
 
 /// The code of a column for a group whose only row is a single member: a derived row keeps what its members agree on
 /// in the columns that it is grouped by, which an aggregate must not show as its own.
-fn of_single_member(column: Expr) -> Expr {
+fn of_single_member(column: Expr, input: &Input) -> Expr {
+    if input.single {
+        return only_code(column);
+    }
     let mut single = when(col(allocations::MEMBERS).eq(lit(1_i64)), column.clone());
     only_code(single.otherwise(lit(EMPTY)).unwrap_or(column))
 }

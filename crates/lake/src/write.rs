@@ -59,7 +59,7 @@ impl Lake {
     /// Reads all rows of a file.
     pub async fn read_file(&self, table: TableName, file: &DataFile) -> Result<Vec<RecordBatch>, LakeError> {
         let bytes = self.fetch_file(table, file).await?;
-        tokio::task::spawn_blocking(move || decode_file(table, bytes))
+        tokio::task::spawn_blocking(move || decode_file(table, bytes, ROW_GROUP_ROWS)?.collect())
             .await
             .map_err(|source| LakeError::Task { table, source })?
     }
@@ -72,9 +72,17 @@ impl Lake {
     }
 }
 
-/// Reads all rows of a file that is in memory, which takes a while.
-pub fn decode_file(table: TableName, bytes: Bytes) -> Result<Vec<RecordBatch>, LakeError> {
-    decode(bytes).map_err(|source| LakeError::Parquet { table, source })
+/// Reads a file that is in memory, so many rows at a time. Each batch takes a while.
+pub fn decode_file(
+    table: TableName,
+    bytes: Bytes,
+    batch_rows: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+    let failed = move |source| LakeError::Parquet { table, source };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|reader| reader.with_batch_size(batch_rows).build())
+        .map_err(failed)?;
+    Ok(reader.map(move |batch| batch.map_err(|error| failed(error.into()))))
 }
 
 fn encode(table: TableName, batches: &[RecordBatch]) -> Result<Bytes, ParquetError> {
@@ -88,11 +96,4 @@ fn encode(table: TableName, batches: &[RecordBatch]) -> Result<Bytes, ParquetErr
         writer.write(batch)?;
     }
     writer.into_inner().map(Bytes::from)
-}
-
-fn decode(bytes: Bytes) -> Result<Vec<RecordBatch>, ParquetError> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?
-        .with_batch_size(ROW_GROUP_ROWS)
-        .build()?;
-    reader.map(|batch| batch.map_err(ParquetError::from)).collect()
 }

@@ -250,6 +250,7 @@ impl<'a> Reader<'a> {
         );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.without = zero.unwrap_or_default();
+        input.single = table.is_base();
         Ok(Rows { frame, input })
     }
 

@@ -20,6 +20,9 @@ use lake::{DataFile, Lake, LakeError, Resolution, TableName, decode_file};
 /// from one step of the plan to the next.
 pub(crate) const PIECE_ROWS: usize = 16 * 1024;
 
+/// Rows that are decoded at a time: with their texts they take many times the memory that is kept of them.
+const DECODED_ROWS: usize = 8 * 1024;
+
 /// Data files whose rows are kept together.
 #[derive(Debug)]
 pub(crate) struct BlockSpec {
@@ -111,7 +114,8 @@ impl Block {
             let (mut coded_rows, mut days) = (Vec::new(), Vec::new());
             for (day, bytes) in fetched {
                 let mut rows = 0;
-                for batch in decode_file(table, bytes).map_err(read_error)? {
+                for batch in decode_file(table, bytes, DECODED_ROWS).map_err(read_error)? {
+                    let batch = batch.map_err(read_error)?;
                     rows += batch.num_rows();
                     coded_rows.push(coded::encode(&batch, &dictionary)?);
                 }
