@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use object_store::{
-    Attribute, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
+    Attribute, CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
 };
 use uuid::Uuid;
 
-/// A store whose conditional puts tell their own write from another's.
+/// A store whose conditional puts tell their own write from another's, and that answers alike where stores differ.
 ///
 /// One case stays open: when the answer is lost and another write replaces the object before the id is read back, a
 /// conflict is reported for a write that did take place. The object's history is then the other writer's to tell.
@@ -68,6 +68,25 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
     }
 }
 
+impl<S: ObjectStore> ConfirmedWrites<S> {
+    /// Reads the end of an object from a store that has no such ranges, as Azure.
+    async fn get_suffix(&self, path: &Path, options: &GetOptions, length: u64) -> Result<GetResult> {
+        let mut options = options.clone();
+        options.range = None;
+        let head = GetOptions {
+            head: true,
+            ..options.clone()
+        };
+        let present = self.inner.get_opts(path, head).await?.meta;
+        if length < present.size && !options.head {
+            options.range = Some(GetRange::Offset(present.size - length));
+            // The size is that of this very content.
+            options.if_match = options.if_match.or(present.e_tag);
+        }
+        self.inner.get_opts(path, options).await
+    }
+}
+
 /// Whether a failed conditional put may have written the object nevertheless.
 fn may_hide_success(error: &Error) -> bool {
     matches!(
@@ -112,7 +131,12 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        let mut result = self.inner.get_opts(path, options).await?;
+        let mut result = match (&options.range, self.inner.get_opts(path, options.clone()).await) {
+            (Some(GetRange::Suffix(length)), Err(Error::NotSupported { .. })) => {
+                self.get_suffix(path, &options, *length).await?
+            }
+            (_, result) => result?,
+        };
         result.attributes.remove(&self.write_id);
         Ok(result)
     }

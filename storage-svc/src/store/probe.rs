@@ -98,3 +98,125 @@ async fn try_conditions(objects: &dyn ObjectStore, path: &Path) -> Refusal {
         Err(error) => Refusal::Failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt, sync::Arc};
+
+    use async_trait::async_trait;
+    use futures::{StreamExt, stream::BoxStream};
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutOptions,
+        PutPayload, PutResult, memory::InMemory,
+    };
+
+    use super::*;
+    use crate::{secret::Scrubber, store::UploadSizes};
+
+    /// What a server makes of conditions.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Server {
+        Good,
+        IgnoresCreate,
+        IgnoresMatch,
+        HasNoMatch,
+        IsAway,
+    }
+
+    #[derive(Debug)]
+    struct Conditions {
+        server: Server,
+        inner: InMemory,
+    }
+
+    impl fmt::Display for Conditions {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("Conditions")
+        }
+    }
+
+    #[async_trait]
+    impl ObjectStore for Conditions {
+        async fn put_opts(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+            match (&options.mode, self.server) {
+                (PutMode::Create, Server::IgnoresCreate) | (PutMode::Update(_), Server::IgnoresMatch) => {
+                    options.mode = PutMode::Overwrite;
+                }
+                (PutMode::Update(_), Server::HasNoMatch) => {
+                    return Err(Error::NotImplemented {
+                        operation: "if-match".to_owned(),
+                        implementer: "test".to_owned(),
+                    });
+                }
+                (_, Server::IsAway) => {
+                    return Err(Error::Generic {
+                        store: "test",
+                        source: "connection refused".into(),
+                    });
+                }
+                _ => {}
+            }
+            self.inner.put_opts(path, payload, options).await
+        }
+        async fn put_multipart_opts(
+            &self,
+            path: &Path,
+            options: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
+            self.inner.put_multipart_opts(path, options).await
+        }
+        async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+            self.inner.get_opts(path, options).await
+        }
+        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.inner.delete_stream(paths)
+        }
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.inner.list(prefix)
+        }
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.inner.list_with_delimiter(prefix).await
+        }
+        async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+            self.inner.copy_opts(from, to, options).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_without_conditions_is_told_from_one_that_is_away() {
+        for (server, expected) in [
+            (Server::Good, None),
+            (
+                Server::IgnoresCreate,
+                Some("overwrites an object that was to be written only if"),
+            ),
+            (Server::IgnoresMatch, Some("overwrites an object that has changed")),
+            (
+                Server::HasNoMatch,
+                Some("cannot write an object only if it has not changed"),
+            ),
+            (Server::IsAway, Some("cannot try out conditional writes: ")),
+        ] {
+            let inner = InMemory::new();
+            let store = Store {
+                objects: Arc::new(Conditions { server, inner }),
+                uploads: UploadSizes::remote(8 * 1024 * 1024),
+                scrubber: Scrubber::default(),
+                conditions_unknown: true,
+            };
+            let probed = store.probe().await;
+            assert!(
+                store.objects.list(None).next().await.is_none(),
+                "{server:?} holds something"
+            );
+            let lacking = matches!(probed, Err(ProbeError::Lacking(_)));
+            let is_final = !matches!(server, Server::Good | Server::IsAway);
+            assert_eq!(lacking, is_final, "{server:?}: {probed:?}");
+            match (probed, expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+                (probed, _) => panic!("{server:?}: {probed:?}"),
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ use super::{
     confirmed::ConfirmedWrites,
     connector::StoreClient,
     remote::{Opened, RemoteError, authority_of, from_environment, retries},
-    signed_headers::{SignedHeaders, Signer},
+    signed_headers::{SignedHeaders, Signer, customer_key_headers},
 };
 use crate::secret::{Scrubber, Secret};
 
@@ -79,8 +79,10 @@ pub(super) async fn open(config: &S3Config) -> Result<Opened, RemoteError> {
         Some(S3Encryption::Customer(file)) => Some(read_customer_key(file)?),
         Some(S3Encryption::Server | S3Encryption::KeyService(_)) | None => None,
     };
+    let customer_key_headers = customer_key.as_deref().map(customer_key_headers).unwrap_or_default();
+    let customer_key = customer_key.map(|key| Secret::from(BASE64_STANDARD.encode(key)));
     let scrubber = Scrubber::new(secrets(config).into_iter().chain(customer_key.clone()));
-    let connector = Connector::new(config, authority_of(&url))?;
+    let connector = Connector::new(config, authority_of(&url), customer_key_headers)?;
     let signer = connector.signer.clone();
 
     let mut builder = AmazonS3Builder::new()
@@ -125,8 +127,8 @@ pub(super) async fn open(config: &S3Config) -> Result<Opened, RemoteError> {
     Ok(Opened { objects, scrubber })
 }
 
-/// Reads the key of SSE-C, and returns it as base64.
-fn read_customer_key(file: &Path) -> Result<Secret, RemoteError> {
+/// Reads the key of SSE-C.
+fn read_customer_key(file: &Path) -> Result<Vec<u8>, RemoteError> {
     let refuse = |reason| RemoteError::File {
         key: "config.sse_config.encryption_key",
         path: file.to_owned(),
@@ -134,7 +136,7 @@ fn read_customer_key(file: &Path) -> Result<Secret, RemoteError> {
     };
     let key = fs::read(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if key.len() == CUSTOMER_KEY_BYTES {
-        Ok(Secret::from(BASE64_STANDARD.encode(key)))
+        Ok(key)
     } else {
         Err(refuse(format!(
             "has {} bytes, but a key has {CUSTOMER_KEY_BYTES}; it is taken as it is, without a line's end",
@@ -161,6 +163,7 @@ struct Connector {
     client: StoreClient,
     /// Names alone may be shown.
     headers: Headers,
+    customer_key: Headers,
     signer: Arc<OnceLock<Signer>>,
 }
 
@@ -173,7 +176,7 @@ impl std::fmt::Debug for Headers {
 }
 
 impl Connector {
-    fn new(config: &S3Config, bucket: Option<Authority>) -> Result<Self, RemoteError> {
+    fn new(config: &S3Config, bucket: Option<Authority>, customer_key: HeaderMap) -> Result<Self, RemoteError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers {
             // The file's reader has let only printable characters through.
@@ -185,6 +188,7 @@ impl Connector {
         Ok(Self {
             client: StoreClient::new(&config.http, bucket, config.trace)?,
             headers: Headers(headers),
+            customer_key: Headers(customer_key),
             signer: Arc::default(),
         })
     }
@@ -195,6 +199,7 @@ impl HttpConnector for Connector {
         Ok(HttpClient::new(SignedHeaders {
             inner: HttpClient::new(self.client.clone()),
             headers: self.headers.0.clone(),
+            customer_key: self.customer_key.0.clone(),
             signer: self.signer.clone(),
         }))
     }

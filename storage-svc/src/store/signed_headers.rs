@@ -11,7 +11,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, Method, header::AUTHORIZATION};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::AUTHORIZATION};
+use md5::{Digest, Md5};
 use object_store::{
     aws::{AwsAuthorizer, AwsCredentialProvider},
     client::{HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService},
@@ -21,8 +23,8 @@ const DIGEST: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 const UNSIGNED: &[u8] = b"UNSIGNED-PAYLOAD";
 
-/// The customer's key for what is written, and the same for what it is copied from, which the library leaves out of
-/// copies in parts.
+/// The customer's key (SSE-C) for what is written, and the same for what it is copied from. The library leaves the
+/// latter out of copies in parts, and the former out of the end of an upload, where MinIO wants it.
 const CUSTOMER_KEY: [(HeaderName, HeaderName); 3] = [
     (
         HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm"),
@@ -59,7 +61,28 @@ pub(super) struct SignedHeaders {
     pub(super) inner: HttpClient,
     /// What goes along with a new object, unless the request says otherwise.
     pub(super) headers: HeaderMap,
+    /// The headers of the customer's key, if there is one.
+    pub(super) customer_key: HeaderMap,
     pub(super) signer: Arc<OnceLock<Signer>>,
+}
+
+/// The headers of a customer's key.
+pub(super) fn customer_key_headers(key: &[u8]) -> HeaderMap {
+    let encode = |bytes: &[u8]| HeaderValue::try_from(BASE64_STANDARD.encode(bytes));
+    let values = [
+        Ok(HeaderValue::from_static("AES256")),
+        encode(key),
+        encode(Md5::digest(key).as_slice()),
+    ];
+    let names = CUSTOMER_KEY.into_iter().map(|(name, _)| name);
+    // Base64 is always a value of a header.
+    let headers = names.zip(values).filter_map(|(name, value)| Some((name, value.ok()?)));
+    headers
+        .map(|(name, mut value)| {
+            value.set_sensitive(true);
+            (name, value)
+        })
+        .collect()
 }
 
 // By hand, because headers may hold keys.
@@ -91,6 +114,9 @@ impl SignedHeaders {
                 }
             }
         }
+        if completes_upload(request) {
+            missing.extend(self.customer_key.clone());
+        }
         if given.contains_key(COPY_SOURCE) {
             for (name, of_source) in CUSTOMER_KEY {
                 if let (Some(value), false) = (given.get(&name), given.contains_key(&of_source)) {
@@ -100,6 +126,11 @@ impl SignedHeaders {
         }
         missing
     }
+}
+
+fn completes_upload(request: &HttpRequest) -> bool {
+    let mut pairs = request.uri().query().unwrap_or_default().split('&');
+    request.method() == Method::POST && pairs.any(|pair| pair.starts_with("uploadId="))
 }
 
 /// Whether a request makes an object, or begins to make one.
@@ -142,7 +173,7 @@ impl HttpService for SignedHeaders {
             let credential = credential.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
             // The content was hashed already.
             let digest = request.headers().get(&DIGEST).cloned();
-            let digest = digest.as_ref().map(http::HeaderValue::as_bytes).unwrap_or_default();
+            let digest = digest.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
             AwsAuthorizer::new(&credential, "s3", &signer.region)
                 .with_sign_payload(digest != UNSIGNED)
                 .authorize(
@@ -158,7 +189,6 @@ impl HttpService for SignedHeaders {
 mod tests {
     use std::sync::Mutex;
 
-    use http::HeaderValue;
     use object_store::{
         ClientOptions, CopyOptions, ObjectStore, ObjectStoreExt, PutPayload,
         aws::{AmazonS3, AmazonS3Builder},
@@ -193,6 +223,7 @@ mod tests {
     struct Connector {
         recorder: Recorder,
         headers: HeaderMap,
+        customer_key: HeaderMap,
         signer: Arc<OnceLock<Signer>>,
     }
 
@@ -201,12 +232,13 @@ mod tests {
             Ok(HttpClient::new(SignedHeaders {
                 inner: HttpClient::new(self.recorder.clone()),
                 headers: self.headers.clone(),
+                customer_key: self.customer_key.clone(),
                 signer: self.signer.clone(),
             }))
         }
     }
 
-    fn store(builder: AmazonS3Builder, headers: HeaderMap) -> (AmazonS3, Recorder) {
+    fn store(builder: AmazonS3Builder, headers: HeaderMap, customer_key: HeaderMap) -> (AmazonS3, Recorder) {
         let (recorder, signer) = (Recorder::default(), Arc::new(OnceLock::new()));
         let store = builder
             .with_bucket_name("costs")
@@ -216,6 +248,7 @@ mod tests {
             .with_http_connector(Connector {
                 recorder: recorder.clone(),
                 headers,
+                customer_key,
                 signer: signer.clone(),
             })
             .build()
@@ -260,7 +293,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-acl", HeaderValue::from_static("bucket-owner-full-control"));
         headers.insert("x-amz-meta-team", HeaderValue::from_static("costs"));
-        let (store, recorder) = store(AmazonS3Builder::new(), headers);
+        let (store, recorder) = store(AmazonS3Builder::new(), headers, HeaderMap::new());
         let path = Path::from("a");
         // In two pieces, whose digest is of both.
         let payload: PutPayload = [bytes::Bytes::from("ab"), bytes::Bytes::from("c")]
@@ -294,12 +327,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_customer_s_key_goes_along_for_the_source_of_a_copy_in_parts() {
+    async fn a_customer_s_key_goes_along_with_a_copy_in_parts_and_its_end() {
         let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
         let builder = AmazonS3Builder::new()
             .with_ssec_encryption(key)
             .with_copy_if_not_exists(object_store::aws::S3CopyIfNotExists::Multipart);
-        let (store, recorder) = store(builder, HeaderMap::new());
+        let (store, recorder) = store(
+            builder,
+            HeaderMap::new(),
+            customer_key_headers(b"01234567890123456789012345678901"),
+        );
         let create = CopyOptions::new().with_mode(object_store::CopyMode::Create);
         let _answer_of_the_recorder = store.copy_opts(&Path::from("a"), &Path::from("b"), create).await;
         let requests = recorder.requests.lock().unwrap();
@@ -309,6 +346,13 @@ mod tests {
             .unwrap();
         assert_eq!(copy.headers()[&CUSTOMER_KEY[1].1], key);
         assert!(is_signed(copy, CUSTOMER_KEY[1].1.as_str()));
-        assert!(!format!("{:?}", requests.len()).contains(key));
+        let end = requests.last().unwrap();
+        assert!(completes_upload(end));
+        for (name, _) in &CUSTOMER_KEY {
+            // As the library itself writes it on the start of the upload.
+            assert_eq!(end.headers()[name], requests[0].headers()[name]);
+            assert!(is_signed(end, name.as_str()));
+        }
+        assert!(is_signed(end, "if-none-match"));
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn check_all(gateway: &Gateway, known_to_fail: &[&str]) {
         integration::copy_rename_nonexistent_object(store)
     );
     check!(
-        "multipart_race_condition",
+        "the_last_of_two_uploads_wins",
         integration::multipart_race_condition(store, true)
     );
     check!("multipart_out_of_order", integration::multipart_out_of_order(store));
