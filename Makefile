@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-crates
+.PHONY: help demo test test-stores lint bench bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,9 +15,13 @@ demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
 
+test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
+	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
+
 lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --package storage-svc --test stores -- --deny warnings
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh

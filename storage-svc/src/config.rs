@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use service_kit::config::{CommonConfig, ConfigError, load_yaml};
 
-use crate::store::config::{StoreConfig, StoreConfigError};
+use crate::store::config::{StoreConfig, StoreConfigError, UnknownKeyPolicy};
 
 /// The configuration of the service.
 #[derive(Debug, Clone)]
@@ -52,6 +52,9 @@ pub struct RawConfig {
     store: Option<PathBuf>,
     /// A local folder as the bucket, without a file of its own.
     directory: Option<PathBuf>,
+    /// Refuse a `federated-store.yaml` with unknown keys, where they would be a warning.
+    #[serde(default)]
+    strict: bool,
     #[serde(default)]
     limits: Limits,
 }
@@ -103,6 +106,16 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, StorageConfigError> {
         load_yaml::<RawConfig>(path)?.validate(path)
     }
+
+    /// As [`load`](Self::load), with `strict` whatever the file says of it.
+    ///
+    /// # Errors
+    /// When either cannot be read or used, or the `federated-store.yaml` has unknown keys.
+    pub fn load_strictly(path: &Path) -> Result<Self, StorageConfigError> {
+        let mut raw: RawConfig = load_yaml(path)?;
+        raw.strict = true;
+        raw.validate(path)
+    }
 }
 
 impl RawConfig {
@@ -116,6 +129,7 @@ impl RawConfig {
             return Err(StorageConfigError::NoWrites { path });
         }
         let store = match (self.store, self.directory) {
+            (Some(store), None) if self.strict => load_store_with(&store, UnknownKeyPolicy::Refuse)?,
             (Some(store), None) => load_store(&store)?,
             (None, Some(directory)) => StoreConfig::directory(directory),
             (Some(_), Some(_)) | (None, None) => return Err(StorageConfigError::Bucket { path }),
@@ -133,11 +147,19 @@ impl RawConfig {
 /// # Errors
 /// When the file cannot be read or used.
 pub fn load_store(path: &Path) -> Result<StoreConfig, StorageConfigError> {
+    load_store_with(path, UnknownKeyPolicy::Warn)
+}
+
+/// As [`load_store`], with a choice of what unknown keys come to.
+///
+/// # Errors
+/// When the file cannot be read or used.
+pub fn load_store_with(path: &Path, policy: UnknownKeyPolicy) -> Result<StoreConfig, StorageConfigError> {
     let text = fs::read_to_string(path).map_err(|source| StorageConfigError::ReadStore {
         path: path.to_owned(),
         source,
     })?;
-    StoreConfig::parse(&text).map_err(|source| StorageConfigError::Store {
+    StoreConfig::parse_with(&text, policy).map_err(|source| StorageConfigError::Store {
         path: path.to_owned(),
         source,
     })
@@ -156,6 +178,11 @@ mod tests {
         fs::write(
             folder.path().join("good.yaml"),
             "type: FILESYSTEM\nconfig: {directory: x}\nprefix: p",
+        )
+        .unwrap();
+        fs::write(
+            folder.path().join("unknown.yaml"),
+            "type: S3\nconfig: {bucket: b, regoin: x}",
         )
         .unwrap();
         fs::write(folder.path().join("bad.yaml"), "type: S3\nconfig: {bukcet: x}").unwrap();
@@ -178,12 +205,17 @@ mod tests {
         let config = load("store: FOLDER/good.yaml\nlimits: {write_idle: 5s}").unwrap();
         assert_eq!(config.store.to_string(), "folder x below p");
         assert_eq!(config.limits.write_idle, Duration::from_secs(5));
+        assert_eq!(load("store: FOLDER/unknown.yaml").unwrap().store.warnings.len(), 1);
     }
 
     #[test]
     fn names_file_and_key_of_what_is_wrong() {
         for (text, expected) in [
             ("", "storage.yaml: give either `store`"),
+            (
+                "store: FOLDER/unknown.yaml\nstrict: true",
+                "unknown.yaml: unknown key `config.regoin`; did you mean `config.region`?",
+            ),
             ("directory: /x\nstore: y", "storage.yaml: give either `store`"),
             ("store: FOLDER/none.yaml", "none.yaml: cannot be read"),
             ("store: FOLDER/bad.yaml", "bad.yaml: config.bucket is missing"),

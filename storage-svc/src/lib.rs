@@ -23,7 +23,7 @@ use service_kit::{
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -32,7 +32,7 @@ pub use self::{
     path::{FolderPath, ObjectPath, PathError},
     policy::Policy,
     secret::Secret,
-    store::{OpenError, config::StoreConfig},
+    store::{OpenError, ProbeError, config::StoreConfig},
 };
 use self::{grpc::StorageHandlers, store::Store};
 
@@ -126,20 +126,36 @@ impl StorageServer {
         let mut tasks = NamedTasks::new();
         tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
         let (health, description, stop) = (server.health(), config.store.to_string(), shutdown.clone());
+        // A store that cannot be used ends the service too.
+        let serving = shutdown.child_token();
+        let end = serving.clone();
+        let (refuse, refused) = oneshot::channel();
         tasks.spawn("probe", async move {
             // Nothing to report when the shutdown comes first.
-            let _stopped = stop
+            let probed = stop
                 .run_until_cancelled(announce_when_reached(store, health, description))
                 .await;
+            if let Some(Err(error)) = probed {
+                // Whoever would listen is gone only when the service has ended already.
+                let _gone = refuse.send(error);
+                end.cancel();
+            }
         });
-        let served = server.serve(listener, shutdown).await;
+        let served = server.serve(listener, serving).await;
         tasks.join_within(TASKS_DEADLINE).await;
-        Ok(served?)
+        match refused.await {
+            Ok(error) => Err(StorageSvcError::Unusable(error)),
+            // The usual end: the probe was over long before.
+            Err(_) => Ok(served?),
+        }
     }
 }
 
-/// Lets health answer SERVING once the bucket was listed.
-async fn announce_when_reached(store: Store, health: Health, description: String) {
+/// Lets health answer SERVING once the bucket was listed, and has shown that it keeps conditions.
+///
+/// # Errors
+/// When it lacks what the lake rests on.
+async fn announce_when_reached(store: Store, health: Health, description: String) -> Result<(), ProbeError> {
     let (first, most) = PROBE_DELAYS;
     let mut delays = ExponentialBuilder::new()
         .with_min_delay(first)
@@ -148,12 +164,16 @@ async fn announce_when_reached(store: Store, health: Health, description: String
         .without_max_times()
         .build();
     while let Err(error) = store.probe().await {
+        if let ProbeError::Lacking(_) = error {
+            return Err(error);
+        }
         let delay = delays.next().unwrap_or(most);
         tracing::warn!(%error, store = description, retry_ms = delay.as_millis(), "the bucket is not reached yet");
         tokio::time::sleep(delay).await;
     }
     tracing::info!(store = description, "the bucket is reached");
     health.set_serving();
+    Ok(())
 }
 
 /// Why the service could not start or go on.
@@ -165,6 +185,9 @@ pub enum StorageSvcError {
     /// The bucket.
     #[error("store: {0}")]
     Store(#[from] OpenError),
+    /// The bucket is there, but must not be used.
+    #[error("store: {0}")]
+    Unusable(ProbeError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] ServeError),

@@ -10,17 +10,20 @@ use storage_svc::{Config, SERVICE_NAME, serve};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The service's file (YAML): `server`, `store` or `directory`, and optionally `limits`.
+    /// The service's file (YAML): `server`, `store` or `directory`, and optionally `strict` and `limits`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Refuse a federated-store.yaml with unknown keys, where they would be a warning.
+    #[arg(long)]
+    strict: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    process::run(
-        SERVICE_NAME,
-        Config::load(&arguments.config),
-        |config| &config.server,
-        serve,
-    )
+    let config = if arguments.strict {
+        Config::load_strictly(&arguments.config)
+    } else {
+        Config::load(&arguments.config)
+    };
+    process::run(SERVICE_NAME, config, |config| &config.server, serve)
 }

@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod storage {
     mod access;
+    mod checks;
     mod conformance;
     mod harness;
     mod moto;
     mod reads;
+    mod server;
     mod writes;
 }

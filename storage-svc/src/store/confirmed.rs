@@ -9,34 +9,40 @@ use std::{fmt, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use object_store::{
-    Attribute, Attributes, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    Attribute, CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
 };
 use uuid::Uuid;
 
-/// Metadata that names the write an object comes from. Callers never see it.
-const WRITE_ID: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("fedcost-write-id"));
-
-/// A store whose conditional puts tell their own write from another's.
+/// A store whose conditional puts tell their own write from another's, and that answers alike where stores differ.
 ///
 /// One case stays open: when the answer is lost and another write replaces the object before the id is read back, a
 /// conflict is reported for a write that did take place. The object's history is then the other writer's to tell.
 pub(crate) struct ConfirmedWrites<S> {
     inner: S,
+    /// Metadata that names the write an object comes from. Callers never see it.
+    write_id: Attribute,
 }
 
 impl<S: ObjectStore> ConfirmedWrites<S> {
-    pub(crate) fn new(inner: S) -> Self {
-        Self { inner }
+    /// `write_id` is the name of metadata that the store takes and callers do not use.
+    pub(crate) fn new(inner: S, write_id: &'static str) -> Self {
+        Self {
+            inner,
+            write_id: Attribute::Metadata(write_id.into()),
+        }
     }
 
     async fn put_conditionally(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
         let id = Uuid::new_v4().to_string();
-        options.attributes.insert(WRITE_ID, id.clone().into());
+        options.attributes.insert(self.write_id.clone(), id.clone().into());
+        let create = options.mode == PutMode::Create;
         let error = match self.inner.put_opts(path, payload, options).await {
             Ok(written) => return Ok(written),
+            // Azure, for one, may say of an object that is there that a condition does not hold.
+            Err(Error::Precondition { path, source }) if create => Error::AlreadyExists { path, source },
             Err(error) if may_hide_success(&error) => error,
             Err(error) => return Err(error),
         };
@@ -44,7 +50,7 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
             Ok(present)
                 if present
                     .attributes
-                    .get(&WRITE_ID)
+                    .get(&self.write_id)
                     .is_some_and(|found| found.as_ref() == id) =>
             {
                 tracing::info!(%path, "a conditional write whose answer was lost is in place");
@@ -59,6 +65,25 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
                 Err(error)
             }
         }
+    }
+}
+
+impl<S: ObjectStore> ConfirmedWrites<S> {
+    /// Reads the end of an object from a store that has no such ranges, as Azure.
+    async fn get_suffix(&self, path: &Path, options: &GetOptions, length: u64) -> Result<GetResult> {
+        let mut options = options.clone();
+        options.range = None;
+        let head = GetOptions {
+            head: true,
+            ..options.clone()
+        };
+        let present = self.inner.get_opts(path, head).await?.meta;
+        if length < present.size && !options.head {
+            options.range = Some(GetRange::Offset(present.size - length));
+            // The size is that of this very content.
+            options.if_match = options.if_match.or(present.e_tag);
+        }
+        self.inner.get_opts(path, options).await
     }
 }
 
@@ -99,15 +124,20 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
             .is_some_and(|mode| *mode != PutMode::Overwrite)
         {
             // The library completes an upload without a condition.
-            let reason = "a conditional write of this size is not possible on S3";
+            let reason = "a conditional write of this size is not possible on this store";
             return Err(Error::NotSupported { source: reason.into() });
         }
         self.inner.put_multipart_opts(path, options).await
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        let mut result = self.inner.get_opts(path, options).await?;
-        result.attributes = without_write_id(result.attributes);
+        let mut result = match (&options.range, self.inner.get_opts(path, options.clone()).await) {
+            (Some(GetRange::Suffix(length)), Err(Error::NotSupported { .. })) => {
+                self.get_suffix(path, &options, *length).await?
+            }
+            (_, result) => result?,
+        };
+        result.attributes.remove(&self.write_id);
         Ok(result)
     }
 
@@ -124,7 +154,12 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        let offset_of_caller = offset.clone();
+        // Azurite takes no notice of the offset, and on the others this costs nothing.
+        self.inner
+            .list_with_offset(prefix, offset)
+            .try_filter(move |object| future::ready(object.location > offset_of_caller))
+            .boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -138,11 +173,6 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         self.inner.rename_opts(from, to, options).await
     }
-}
-
-fn without_write_id(mut attributes: Attributes) -> Attributes {
-    attributes.remove(&WRITE_ID);
-    attributes
 }
 
 #[cfg(test)]
@@ -207,11 +237,14 @@ mod tests {
     }
 
     fn store(retries: bool) -> ConfirmedWrites<LosesAnswers> {
-        ConfirmedWrites::new(LosesAnswers {
-            inner: InMemory::new(),
-            retries,
-            loses: AtomicBool::new(true),
-        })
+        ConfirmedWrites::new(
+            LosesAnswers {
+                inner: InMemory::new(),
+                retries,
+                loses: AtomicBool::new(true),
+            },
+            "write-id",
+        )
     }
 
     #[tokio::test]

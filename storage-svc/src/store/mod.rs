@@ -1,21 +1,27 @@
 //! The bucket: which one, how to reach it, and what may be asked of it.
 
+mod azure;
 pub mod config;
 mod confirmed;
+mod connector;
+mod gcs;
 pub mod local;
+mod probe;
+mod remote;
 mod s3;
+mod signed_headers;
 pub(crate) mod writer;
 
 use std::{fmt, sync::Arc};
 
-use futures::TryStreamExt;
 use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
 
-pub use self::s3::S3OpenError;
 use self::{
     config::{BucketConfig, StoreConfig},
     local::{LocalError, LocalFolder},
+    remote::Opened,
 };
+pub use self::{connector::ConnectError, probe::ProbeError, remote::RemoteError};
 use crate::secret::Scrubber;
 
 const MIB: usize = 1024 * 1024;
@@ -23,12 +29,15 @@ const MIB: usize = 1024 * 1024;
 /// Bytes in a part that goes to a local file: few changes of thread, little memory.
 const LOCAL_PART_SIZE: usize = 4 * MIB;
 
-/// Bytes that a write to S3 may hold in parts on their way, beside the one that fills. A single part may be larger.
-const S3_IN_FLIGHT: usize = 32 * MIB;
+/// Bytes in a part of an upload to GCS and Azure, whose files do not name a size.
+const REMOTE_PART_SIZE: usize = 8 * MIB;
 
-/// Largest conditional write to S3, in bytes, because it goes in one request and waits in memory. The lake's
+/// Bytes that a write over HTTP may hold in parts on their way, beside the one that fills. A single part may be larger.
+const REMOTE_IN_FLIGHT: usize = 32 * MIB;
+
+/// Largest conditional write over HTTP, in bytes, because it goes in one request and waits in memory. The lake's
 /// conditional writes are commits and release pointers, far below.
-const S3_LARGEST_CONDITIONAL: usize = 64 * MIB;
+const REMOTE_LARGEST_CONDITIONAL: usize = 64 * MIB;
 
 /// Why the bucket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +45,9 @@ pub enum OpenError {
     /// A local folder.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// S3.
+    /// A store at the other end of HTTP.
     #[error(transparent)]
-    S3(#[from] S3OpenError),
-    /// The bucket does not answer as it should.
-    #[error("cannot list the bucket: {0}")]
-    Listing(String),
+    Remote(#[from] RemoteError),
 }
 
 /// An opened bucket.
@@ -51,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     uploads: UploadSizes,
     pub(crate) scrubber: Scrubber,
+    /// Whether the store may lack conditional writes, so that it has to be tried out.
+    conditions_unknown: bool,
 }
 
 /// In what pieces a write goes to the store.
@@ -70,7 +78,7 @@ impl Store {
     /// # Errors
     /// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
     pub(crate) async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
-        let (objects, uploads, secrets): (Arc<dyn ObjectStore>, _, _) = match &config.bucket {
+        let (opened, uploads) = match &config.bucket {
             BucketConfig::Filesystem { directory } => {
                 let folder = LocalFolder::open(directory)?;
                 tidy(folder.clone());
@@ -79,19 +87,20 @@ impl Store {
                     parallel: 2,
                     conditional: None,
                 };
-                (Arc::new(folder), uploads, Vec::new())
+                let opened = Opened {
+                    objects: Arc::new(folder),
+                    scrubber: Scrubber::default(),
+                };
+                (opened, uploads)
             }
             BucketConfig::S3(s3) => {
                 let part = usize::try_from(s3.part_size).unwrap_or(usize::MAX);
-                let parallel = (S3_IN_FLIGHT / part).max(1);
-                let uploads = UploadSizes {
-                    part,
-                    parallel,
-                    conditional: Some(S3_LARGEST_CONDITIONAL),
-                };
-                (s3::open(s3).await?, uploads, s3::secrets(s3))
+                (s3::open(s3).await?, UploadSizes::remote(part))
             }
+            BucketConfig::Gcs(gcs) => (gcs::open(gcs)?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Azure(azure) => (azure::open(azure)?, UploadSizes::remote(REMOTE_PART_SIZE)),
         };
+        let Opened { objects, scrubber } = opened;
         let objects = match config.prefix.as_ref() {
             "" => objects,
             _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),
@@ -99,19 +108,9 @@ impl Store {
         Ok(Self {
             objects,
             uploads,
-            scrubber: Scrubber::new(secrets),
+            scrubber,
+            conditions_unknown: !matches!(config.bucket, BucketConfig::Filesystem { .. }),
         })
-    }
-
-    /// Asks the bucket for one object's name.
-    ///
-    /// # Errors
-    /// When the bucket cannot be listed.
-    pub(crate) async fn probe(&self) -> Result<(), OpenError> {
-        match self.objects.list(None).try_next().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(OpenError::Listing(self.scrubber.scrub(&error.to_string()))),
-        }
     }
 }
 
@@ -125,6 +124,15 @@ impl fmt::Debug for Store {
 }
 
 impl UploadSizes {
+    /// For a store at the other end of HTTP.
+    fn remote(part: usize) -> Self {
+        Self {
+            part,
+            parallel: (REMOTE_IN_FLIGHT / part).max(1),
+            conditional: Some(REMOTE_LARGEST_CONDITIONAL),
+        }
+    }
+
     /// The largest write that goes in one request.
     fn single(self, mode: &PutMode) -> usize {
         match (mode, self.conditional) {

@@ -1,20 +1,33 @@
 //! S3, and servers that speak its protocol.
 
-use std::{env, fs, io, path::PathBuf, sync::Arc, time::Duration};
-
-use async_trait::async_trait;
-use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut, S3CopyIfNotExists, resolve_bucket_region},
-    client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService},
+use std::{
+    env, fs,
+    path::Path,
+    sync::{Arc, OnceLock},
 };
-use reqwest::Certificate;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderValue, uri::Authority};
+use object_store::{
+    ClientOptions, ObjectStore,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut, S3CopyIfNotExists, resolve_bucket_region},
+    client::{HttpClient, HttpConnector},
+};
 
 use super::{
-    config::{S3Config, S3Credentials, S3Endpoint, S3Http},
+    config::{S3Config, S3Credentials, S3Encryption, S3Endpoint},
     confirmed::ConfirmedWrites,
+    connector::StoreClient,
+    remote::{Opened, RemoteError, authority_of, from_environment, retries},
+    signed_headers::{SignedHeaders, Signer, customer_key_headers},
 };
-use crate::secret::Secret;
+use crate::secret::{Scrubber, Secret};
+
+/// Metadata that names the write an object comes from. No underscore: proxies drop headers with one.
+const WRITE_ID: &str = "fedcost-write-id";
+
+/// Bytes in a key of SSE-C.
+const CUSTOMER_KEY_BYTES: usize = 32;
 
 /// The region where nobody names one.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -43,36 +56,8 @@ const CREDENTIAL_VARIABLES: [(&str, AmazonS3ConfigKey); 10] = [
     ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
 ];
 
-/// Why a bucket of S3 could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum S3OpenError {
-    /// The file of authorities cannot be read.
-    #[error("config.http_config.tls_config.ca_file: cannot read {path}: {source}")]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file of authorities holds no certificate, or a broken one.
-    #[error("config.http_config.tls_config.ca_file: {path} is not a PEM file of certificates: {reason}")]
-    CaContent {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The HTTP client could not be built.
-    #[error("cannot set up the HTTP client: {0}")]
-    Client(reqwest::Error),
-    /// The library refused the configuration.
-    #[error("cannot set up the bucket: {0}")]
-    Library(object_store::Error),
-}
-
 /// Opens a bucket. Nothing is asked of it yet, but AWS for its region when none is given.
-pub(super) async fn open(config: &S3Config) -> Result<Arc<dyn ObjectStore>, S3OpenError> {
-    let connector = Connector::new(&config.http)?;
+pub(super) async fn open(config: &S3Config) -> Result<Opened, RemoteError> {
     let region = match (&config.region, &config.endpoint) {
         (Some(region), _) => region.clone(),
         (None, S3Endpoint::Other(_)) => DEFAULT_REGION.to_owned(),
@@ -84,41 +69,84 @@ pub(super) async fn open(config: &S3Config) -> Result<Arc<dyn ObjectStore>, S3Op
             }
         },
     };
+    let virtual_host = !config.bucket.contains('.');
+    let url = match &config.endpoint {
+        S3Endpoint::Aws if virtual_host => format!("https://{}.s3.{region}.amazonaws.com", config.bucket),
+        S3Endpoint::Aws => format!("https://s3.{region}.amazonaws.com"),
+        S3Endpoint::Other(url) => url.clone(),
+    };
+    let customer_key = match &config.encryption {
+        Some(S3Encryption::Customer(file)) => Some(read_customer_key(file)?),
+        Some(S3Encryption::Server | S3Encryption::KeyService(_)) | None => None,
+    };
+    let customer_key_headers = customer_key.as_deref().map(customer_key_headers).unwrap_or_default();
+    let customer_key = customer_key.map(|key| Secret::from(BASE64_STANDARD.encode(key)));
+    let scrubber = Scrubber::new(secrets(config).into_iter().chain(customer_key.clone()));
+    let connector = Connector::new(config, authority_of(&url), customer_key_headers)?;
+    let signer = connector.signer.clone();
+
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&config.bucket)
-        .with_region(region)
+        .with_region(&region)
         .with_http_connector(connector)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
-            // The caller waits: rather answer that the bucket is away than hold on for the library's three minutes.
-            max_retries: 5,
-            retry_timeout: Duration::from_secs(30),
-        });
+        .with_retry(retries());
     builder = match &config.endpoint {
-        S3Endpoint::Aws => builder.with_virtual_hosted_style_request(!config.bucket.contains('.')),
+        S3Endpoint::Aws => builder.with_virtual_hosted_style_request(virtual_host),
         S3Endpoint::Other(url) => builder.with_endpoint(url).with_allow_http(url.starts_with("http://")),
     };
     builder = match &config.credentials {
         S3Credentials::Keys { access_key, secret_key } => builder
             .with_access_key_id(access_key.reveal())
             .with_secret_access_key(secret_key.reveal()),
-        S3Credentials::Environment => CREDENTIAL_VARIABLES
-            .into_iter()
-            .filter_map(|(variable, key)| Some((key, env::var(variable).ok().filter(|value| !value.is_empty())?)))
+        S3Credentials::Environment => from_environment(&CREDENTIAL_VARIABLES)
             .fold(builder, |builder, (key, value)| builder.with_config(key, value)),
+    };
+    builder = match (&config.encryption, &customer_key) {
+        (Some(S3Encryption::Server), _) => {
+            // The library does not export the key's own type.
+            let key = "aws_server_side_encryption".parse();
+            let key = key.map_err(|error| RemoteError::library(&error, &scrubber))?;
+            builder.with_config(key, "AES256")
+        }
+        (Some(S3Encryption::KeyService(key)), _) => builder.with_sse_kms_encryption(key.reveal()),
+        (Some(S3Encryption::Customer(_)), Some(key)) => builder.with_ssec_encryption(key.reveal()),
+        (Some(S3Encryption::Customer(_)) | None, _) => builder,
     };
     if let Some(endpoint) = &config.sts_endpoint {
         builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, endpoint);
     }
-    Ok(Arc::new(ConfirmedWrites::new(
-        builder.build().map_err(S3OpenError::Library)?,
-    )))
+    let store = builder
+        .build()
+        .map_err(|error| RemoteError::library(&error, &scrubber))?;
+    let credentials = store.credentials().clone();
+    // Nothing was set before, as the signer was made above.
+    let _set = signer.set(Signer { credentials, region });
+    let objects: Arc<dyn ObjectStore> = Arc::new(ConfirmedWrites::new(store, WRITE_ID));
+    Ok(Opened { objects, scrubber })
+}
+
+/// Reads the key of SSE-C.
+fn read_customer_key(file: &Path) -> Result<Vec<u8>, RemoteError> {
+    let refuse = |reason| RemoteError::File {
+        key: "config.sse_config.encryption_key",
+        path: file.to_owned(),
+        reason,
+    };
+    let key = fs::read(file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if key.len() == CUSTOMER_KEY_BYTES {
+        Ok(key)
+    } else {
+        Err(refuse(format!(
+            "has {} bytes, but a key has {CUSTOMER_KEY_BYTES}; it is taken as it is, without a line's end",
+            key.len()
+        )))
+    }
 }
 
 /// What must not show up in a text, whoever wrote it.
-pub(super) fn secrets(config: &S3Config) -> Vec<Secret> {
+fn secrets(config: &S3Config) -> Vec<Secret> {
     match &config.credentials {
         S3Credentials::Keys { access_key, secret_key } => vec![access_key.clone(), secret_key.clone()],
         S3Credentials::Environment => ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
@@ -129,73 +157,50 @@ pub(super) fn secrets(config: &S3Config) -> Vec<Secret> {
     }
 }
 
-/// Makes the HTTP client of the file's `http_config`. The library's own can add authorities but not replace the
-/// system's, and its one timeout would cut long downloads.
-#[derive(Debug, Clone)]
+/// Hands the library our HTTP client, which adds the file's headers.
+#[derive(Debug)]
 struct Connector {
-    client: reqwest::Client,
-    response_header_timeout: Option<Duration>,
+    client: StoreClient,
+    /// Names alone may be shown.
+    headers: Headers,
+    customer_key: Headers,
+    signer: Arc<OnceLock<Signer>>,
 }
 
-impl Connector {
-    fn new(http: &S3Http) -> Result<Self, S3OpenError> {
-        let mut builder = reqwest::Client::builder()
-            .use_rustls_tls()
-            .connect_timeout(http.connect_timeout)
-            .pool_idle_timeout(http.idle_timeout)
-            .pool_max_idle_per_host(http.max_idle)
-            // What is signed goes where it was signed for.
-            .redirect(reqwest::redirect::Policy::none())
-            .danger_accept_invalid_certs(http.insecure_skip_verify);
-        if let Some(path) = &http.ca_file {
-            builder = builder.tls_built_in_root_certs(false);
-            for authority in read_authorities(path)? {
-                builder = builder.add_root_certificate(authority);
-            }
-        }
-        let client = builder.build().map_err(S3OpenError::Client)?;
-        let timeout = http.response_header_timeout;
-        Ok(Self {
-            client,
-            response_header_timeout: (!timeout.is_zero()).then_some(timeout),
-        })
+struct Headers(HeaderMap);
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-fn read_authorities(path: &PathBuf) -> Result<Vec<Certificate>, S3OpenError> {
-    let text = fs::read(path).map_err(|source| S3OpenError::CaFile {
-        path: path.clone(),
-        source,
-    })?;
-    let invalid = |reason| S3OpenError::CaContent {
-        path: path.clone(),
-        reason,
-    };
-    let authorities = Certificate::from_pem_bundle(&text).map_err(|error| invalid(error.to_string()))?;
-    // Without this check an empty file would mean that no server is ever trusted, found out only at the first request.
-    if authorities.is_empty() {
-        Err(invalid("it holds none".to_owned()))
-    } else {
-        Ok(authorities)
+impl Connector {
+    fn new(config: &S3Config, bucket: Option<Authority>, customer_key: HeaderMap) -> Result<Self, RemoteError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &config.headers {
+            // The file's reader has let only printable characters through.
+            if let Ok(mut value) = HeaderValue::from_str(value.reveal()) {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+        }
+        Ok(Self {
+            client: StoreClient::new(&config.http, bucket, config.trace)?,
+            headers: Headers(headers),
+            customer_key: Headers(customer_key),
+            signer: Arc::default(),
+        })
     }
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.clone()))
-    }
-}
-
-#[async_trait]
-impl HttpService for Connector {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answer = self.client.call(request);
-        match self.response_header_timeout {
-            None => answer.await,
-            Some(timeout) => match tokio::time::timeout(timeout, answer).await {
-                Ok(answer) => answer,
-                Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
-            },
-        }
+        Ok(HttpClient::new(SignedHeaders {
+            inner: HttpClient::new(self.client.clone()),
+            headers: self.headers.0.clone(),
+            customer_key: self.customer_key.0.clone(),
+            signer: self.signer.clone(),
+        }))
     }
 }

@@ -56,20 +56,7 @@ impl Contents {
 
     pub(super) fn parse(&self, files: &TlsFiles, now: SystemTime) -> Result<Parsed, TlsError> {
         let authorities = parse_certificates(&files.ca, &self.ca)?;
-        // While an authority is being replaced the bundle holds the old and the new, so one that is valid will do.
-        let mut refusal = None;
-        for authority in &authorities {
-            match validity_of(&files.ca, authority)?.check(&files.ca, now) {
-                Ok(()) => {
-                    refusal = None;
-                    break;
-                }
-                Err(error) => refusal = Some(error),
-            }
-        }
-        if let Some(error) = refusal {
-            return Err(error);
-        }
+        check_one_valid(&files.ca, &authorities, now)?;
 
         let chain = parse_certificates(&files.cert, &self.cert)?;
         let leaf = chain.first().ok_or_else(|| TlsError::NoCertificate {
@@ -81,15 +68,7 @@ impl Contents {
             path: files.cert.clone(),
             source,
         })?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => TlsError::NoKey {
-                path: files.key.clone(),
-            },
-            other => TlsError::Malformed {
-                path: files.key.clone(),
-                reason: other.to_string(),
-            },
-        })?;
+        let key = parse_key(&files.key, &self.key)?;
         Ok(Parsed {
             authorities,
             identity,
@@ -98,6 +77,33 @@ impl Contents {
             key,
         })
     }
+}
+
+/// While an authority is being replaced the bundle holds the old and the new, so one that is valid will do.
+pub(super) fn check_one_valid(
+    path: &Path,
+    authorities: &[CertificateDer<'_>],
+    now: SystemTime,
+) -> Result<(), TlsError> {
+    let mut refusal = None;
+    for authority in authorities {
+        match validity_of(path, authority)?.check(path, now) {
+            Ok(()) => return Ok(()),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    refusal.map_or(Ok(()), Err)
+}
+
+/// The private key of a PEM text; `path` is for the error.
+pub(super) fn parse_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsError::NoKey { path: path.to_owned() },
+        other => TlsError::Malformed {
+            path: path.to_owned(),
+            reason: other.to_string(),
+        },
+    })
 }
 
 /// All certificates of a PEM text; `path` is for the error.
@@ -122,7 +128,7 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    fn check(&self, path: &Path, now: SystemTime) -> Result<(), TlsError> {
+    pub(super) fn check(&self, path: &Path, now: SystemTime) -> Result<(), TlsError> {
         if now < self.not_before {
             return Err(TlsError::NotYetValid {
                 path: path.to_owned(),

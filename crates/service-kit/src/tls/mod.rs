@@ -4,6 +4,7 @@
 //! keep what they were opened with; a maximum connection age bounds for how long.
 
 mod files;
+mod outside;
 
 use std::{
     path::PathBuf,
@@ -24,6 +25,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use self::files::{Contents, Parsed};
 pub(crate) use self::files::{Validity, parse_certificates, validity_of};
+pub use self::outside::{check_authorities, check_client_pair};
 use crate::identity::{Identity, IdentityError};
 
 const HTTP2: &[u8] = b"h2";

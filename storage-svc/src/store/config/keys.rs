@@ -10,7 +10,14 @@ const LIKENESS: f64 = 0.8;
 /// Collects unknown keys over the parts of a file.
 #[derive(Default)]
 pub(super) struct UnknownKeys {
-    warnings: Vec<String>,
+    /// Whether they are a warning rather than an error.
+    pub(super) tolerated: bool,
+    found: Vec<Unknown>,
+}
+
+struct Unknown {
+    key: String,
+    nearest: Option<String>,
 }
 
 impl UnknownKeys {
@@ -30,19 +37,39 @@ impl UnknownKeys {
         let read = serde_ignored::deserialize(deserializer, |path| {
             // Optional parts show up as `?` in the path.
             let key = format!("{parent}{path}").replace("?.", "").replace(".?", "");
-            self.warnings.push(match nearest(&key, known) {
-                Some(nearest) => format!("unknown key `{key}` is ignored; did you mean `{nearest}`?"),
-                None => format!("unknown key `{key}` is ignored"),
-            });
+            let nearest = nearest(&key, known).map(ToOwned::to_owned);
+            self.found.push(Unknown { key, nearest });
         });
-        read.map_err(|error| match track.path().to_string().as_str() {
+        let read = read.map_err(|error| match track.path().to_string().as_str() {
             "." => StoreConfigError::Syntax(error.to_string()),
             path => StoreConfigError::Syntax(format!("{parent}{path}: {error}")),
-        })
+        })?;
+        if self.tolerated {
+            Ok(read)
+        } else {
+            self.refuse().map(|()| read)
+        }
+    }
+
+    fn refuse(&self) -> Result<(), StoreConfigError> {
+        match self.found.first() {
+            None => Ok(()),
+            Some(Unknown { key, nearest: None }) => Err(StoreConfigError::UnknownKey(format!("unknown key `{key}`"))),
+            Some(Unknown {
+                key,
+                nearest: Some(nearest),
+            }) => Err(StoreConfigError::UnknownKey(format!(
+                "unknown key `{key}`; did you mean `{nearest}`?"
+            ))),
+        }
     }
 
     pub(super) fn warnings(self) -> Vec<String> {
-        self.warnings
+        let warning = |Unknown { key, nearest }| match nearest {
+            Some(nearest) => format!("unknown key `{key}` is ignored; did you mean `{nearest}`?"),
+            None => format!("unknown key `{key}` is ignored"),
+        };
+        self.found.into_iter().map(warning).collect()
     }
 }
 

@@ -1,6 +1,9 @@
 //! `federated-store.yaml`: the file that names the bucket, as users of OpenCost and Kubecost write it.
 
+mod azure;
 mod duration;
+mod gcs;
+mod http;
 mod keys;
 mod s3;
 
@@ -9,8 +12,14 @@ use std::{fmt, path::PathBuf};
 use object_store::path::Path;
 use serde::Deserialize;
 
+pub(crate) use self::gcs::credential_type;
 use self::keys::UnknownKeys;
-pub use self::s3::{S3Config, S3Credentials, S3Endpoint, S3Http};
+pub use self::{
+    azure::{AzureConfig, AzureCredentials, AzureRetries},
+    gcs::GcsConfig,
+    http::{ClientCertificate, StoreHttp},
+    s3::{S3Config, S3Credentials, S3Encryption, S3Endpoint},
+};
 use crate::path::{FolderPath, PathError};
 
 /// The bucket and how to reach it.
@@ -34,6 +43,20 @@ pub enum BucketConfig {
     },
     /// A bucket of S3 or of a server that speaks its protocol.
     S3(Box<S3Config>),
+    /// A bucket of Google Cloud Storage.
+    Gcs(Box<GcsConfig>),
+    /// A container of Azure Blob Storage.
+    Azure(Box<AzureConfig>),
+}
+
+/// What to do about keys that nobody knows, where the reference ignores them: in `config` of S3 and GCS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownKeyPolicy {
+    /// Warn, so that a file that works there works here.
+    #[default]
+    Warn,
+    /// Refuse the file.
+    Refuse,
 }
 
 /// Why a `federated-store.yaml` cannot be used. Each text names the key and what is allowed.
@@ -43,11 +66,11 @@ pub enum StoreConfigError {
     #[error("{0}")]
     Syntax(String),
     /// A store that is not there.
-    #[error("type: `{0}` is not a store; allowed are S3 and FILESYSTEM")]
+    #[error("type: `{0}` is not a store; allowed are S3, GCS, AZURE and FILESYSTEM")]
     UnknownType(String),
-    /// A store that comes later.
-    #[error("type: `{0}` is not supported yet; S3 and FILESYSTEM are")]
-    TypeNotYet(&'static str),
+    /// A key that nobody knows, where that is an error.
+    #[error("{0}")]
+    UnknownKey(String),
     /// A key without a value that is needed.
     #[error("{key} is missing: {hint}")]
     Missing {
@@ -104,15 +127,25 @@ impl StoreConfig {
         }
     }
 
-    /// Reads the text of a `federated-store.yaml`. Unknown keys become warnings, as the reference ignores them.
+    /// Reads the text of a `federated-store.yaml`. Unknown keys under S3 and GCS become warnings.
+    ///
+    /// # Errors
+    /// As [`parse_with`](Self::parse_with).
+    pub fn parse(text: &str) -> Result<Self, StoreConfigError> {
+        Self::parse_with(text, UnknownKeyPolicy::Warn)
+    }
+
+    /// Reads the text of a `federated-store.yaml`.
     ///
     /// # Errors
     /// When the text is not such a file, lacks something, or asks for what we cannot do. No text of an error holds a
     /// secret.
-    pub fn parse(text: &str) -> Result<Self, StoreConfigError> {
+    pub fn parse_with(text: &str, policy: UnknownKeyPolicy) -> Result<Self, StoreConfigError> {
         let mut unknown = UnknownKeys::default();
         let raw: RawStore = unknown.read("", TOP_KEYS, serde_norway::Deserializer::from_str(text))?;
-        let bucket = match raw.r#type.to_ascii_uppercase().as_str() {
+        let kind = raw.r#type.to_ascii_uppercase();
+        unknown.tolerated = policy == UnknownKeyPolicy::Warn && ["S3", "GCS"].contains(&kind.as_str());
+        let bucket = match kind.as_str() {
             "FILESYSTEM" => {
                 let raw: RawFilesystem = unknown.read("config.", FILESYSTEM_KEYS, raw.config)?;
                 let directory = raw.directory.filter(|directory| !directory.as_os_str().is_empty());
@@ -124,17 +157,15 @@ impl StoreConfig {
                 BucketConfig::Filesystem { directory }
             }
             "S3" => BucketConfig::S3(Box::new(S3Config::read(raw.config, &mut unknown)?)),
-            "GCS" => return Err(StoreConfigError::TypeNotYet("GCS")),
-            "AZURE" => return Err(StoreConfigError::TypeNotYet("AZURE")),
+            "GCS" => BucketConfig::Gcs(Box::new(GcsConfig::read(raw.config, &mut unknown)?)),
+            "AZURE" => BucketConfig::Azure(Box::new(AzureConfig::read(raw.config, &mut unknown)?)),
             _ => return Err(StoreConfigError::UnknownType(raw.r#type)),
         };
         // The reference joins prefix and name, so a slash at either end has no meaning there.
         let prefix = raw.prefix.unwrap_or_default();
         let prefix = FolderPath::parse(prefix.trim_matches('/'))?.as_path().clone();
         let mut warnings = unknown.warnings();
-        if let BucketConfig::S3(s3) = &bucket
-            && s3.http.insecure_skip_verify
-        {
+        if bucket.http().is_some_and(|http| http.insecure_skip_verify) {
             warnings.push(
                 "config.http_config.insecure_skip_verify is true: ANYONE between here and the bucket can read and \
                  change the data and take the credentials; set tls_config.ca_file instead"
@@ -149,11 +180,31 @@ impl StoreConfig {
     }
 }
 
+impl BucketConfig {
+    /// What the file says about HTTP and TLS, where it can.
+    fn http(&self) -> Option<&StoreHttp> {
+        match self {
+            Self::S3(s3) => Some(&s3.http),
+            Self::Azure(azure) => Some(&azure.http),
+            Self::Filesystem { .. } | Self::Gcs(_) => None,
+        }
+    }
+}
+
+/// A text that is empty in the file counts as left out.
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
 impl fmt::Display for StoreConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.bucket {
             BucketConfig::Filesystem { directory } => write!(formatter, "folder {}", directory.display())?,
             BucketConfig::S3(s3) => write!(formatter, "S3 bucket {} at {}", s3.bucket, s3.endpoint)?,
+            BucketConfig::Gcs(gcs) => write!(formatter, "GCS bucket {}", gcs.bucket)?,
+            BucketConfig::Azure(azure) => {
+                write!(formatter, "Azure container {} at {}", azure.container, azure.endpoint)?
+            }
         }
         if self.prefix.as_ref().is_empty() {
             Ok(())

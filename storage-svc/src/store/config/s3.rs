@@ -1,17 +1,41 @@
 //! The `config` of type S3. Key by key what the reference understands; what cannot be honoured is refused rather than
 //! ignored, because a bucket written without the wanted encryption or ACL is worse than a service that does not start.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use http::HeaderName;
 use serde::Deserialize;
 
-use super::{StoreConfigError, duration::GoDuration, keys::UnknownKeys};
+use super::{
+    StoreConfigError, filled,
+    http::{RawHttp, StoreHttp},
+    keys::UnknownKeys,
+};
 use crate::secret::Secret;
 
 const MIB: u64 = 1024 * 1024;
 
 /// S3 takes parts from 5 MiB to 5 GiB. Parts are held in memory, hence the lower upper bound.
 const PART_SIZES: std::ops::RangeInclusive<u64> = 5 * MIB..=512 * MIB;
+
+/// Headers of an object, beside those that begin with `x-amz-`.
+const OBJECT_HEADERS: [&str; 6] = [
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+];
+
+/// Headers that a request sets by itself.
+const RESERVED_HEADERS: [&str; 5] = [
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-date",
+    "x-amz-meta-fedcost-write-id",
+    "x-amz-security-token",
+];
 
 /// A bucket of S3 or of a server that speaks its protocol.
 #[derive(Debug, Clone)]
@@ -28,8 +52,14 @@ pub struct S3Config {
     pub part_size: u64,
     /// The security token service for web identities, with scheme. None takes the one of the region.
     pub sts_endpoint: Option<String>,
+    /// Headers that go along with every new object, signed: metadata, and what S3 itself understands, such as the ACL.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// How the server encrypts what it stores. None leaves it to the bucket.
+    pub encryption: Option<S3Encryption>,
+    /// True traces every request to the store.
+    pub trace: bool,
     /// The HTTP client.
-    pub http: S3Http,
+    pub http: StoreHttp,
 }
 
 /// Where an S3 server is.
@@ -64,31 +94,18 @@ pub enum S3Credentials {
     Environment,
 }
 
-/// The HTTP client of a store.
+/// How the server encrypts what it stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct S3Http {
-    /// After which time an unused connection is closed.
-    pub idle_timeout: Duration,
-    /// How many unused connections are kept.
-    pub max_idle: usize,
-    /// How long a server may take from the request to the head of its answer. Zero waits for ever.
-    pub response_header_timeout: Duration,
-    /// How long to wait for a connection, TLS included.
-    pub connect_timeout: Duration,
-    /// True trusts any server. Never set this.
-    pub insecure_skip_verify: bool,
-    /// The only authorities to trust (PEM). None trusts the system's.
-    pub ca_file: Option<PathBuf>,
+pub enum S3Encryption {
+    /// With a key of the server's (SSE-S3).
+    Server,
+    /// With a key of the key service (SSE-KMS), by its id or name.
+    KeyService(Secret),
+    /// With a key of ours that goes along with each request (SSE-C): a file of 32 bytes.
+    Customer(PathBuf),
 }
 
-// The defaults of the reference, but for the connect timeout, which it does not bound as a whole.
 const DEFAULT_PART_SIZE: u64 = 8 * MIB;
-const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(120);
-const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const DEFAULT_MAX_IDLE: usize = 100;
-/// For the TCP part of a connect; the reference's dialler has this bound too.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -103,33 +120,11 @@ struct RawS3 {
     signature_version2: Option<bool>,
     put_user_metadata: Option<BTreeMap<String, Secret>>,
     http_config: Option<RawHttp>,
-    // The gateway's spans cover every request to the store, so there is nothing to switch on.
     trace: Option<RawTrace>,
     list_objects_version: Option<String>,
     part_size: Option<u64>,
     sse_config: Option<RawEncryption>,
     sts_endpoint: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct RawHttp {
-    idle_conn_timeout: Option<GoDuration>,
-    response_header_timeout: Option<GoDuration>,
-    insecure_skip_verify: Option<bool>,
-    tls_handshake_timeout: Option<GoDuration>,
-    max_idle_conns: Option<usize>,
-    max_idle_conns_per_host: Option<usize>,
-    tls_config: Option<RawTls>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct RawTls {
-    ca_file: Option<PathBuf>,
-    cert_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    server_name: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -144,11 +139,11 @@ struct RawEncryption {
     r#type: Option<String>,
     kms_key_id: Option<Secret>,
     kms_encryption_context: Option<BTreeMap<String, Secret>>,
-    encryption_key: Option<Secret>,
+    encryption_key: Option<PathBuf>,
 }
 
-/// Full names of the keys above.
-pub(super) const S3_KEYS: &[&str] = &[
+/// Full names of the keys above, but for those of `http_config`.
+const OWN_KEYS: &[&str] = &[
     "config.bucket",
     "config.endpoint",
     "config.region",
@@ -158,18 +153,6 @@ pub(super) const S3_KEYS: &[&str] = &[
     "config.insecure",
     "config.signature_version2",
     "config.put_user_metadata",
-    "config.http_config",
-    "config.http_config.idle_conn_timeout",
-    "config.http_config.response_header_timeout",
-    "config.http_config.insecure_skip_verify",
-    "config.http_config.tls_handshake_timeout",
-    "config.http_config.max_idle_conns",
-    "config.http_config.max_idle_conns_per_host",
-    "config.http_config.tls_config",
-    "config.http_config.tls_config.ca_file",
-    "config.http_config.tls_config.cert_file",
-    "config.http_config.tls_config.key_file",
-    "config.http_config.tls_config.server_name",
     "config.trace",
     "config.trace.enable",
     "config.list_objects_version",
@@ -182,9 +165,14 @@ pub(super) const S3_KEYS: &[&str] = &[
     "config.sts_endpoint",
 ];
 
+/// Full names of all keys.
+pub(super) fn s3_keys() -> Vec<&'static str> {
+    [OWN_KEYS, &super::http::HTTP_KEYS].concat()
+}
+
 impl S3Config {
     pub(super) fn read(config: serde_norway::Value, unknown: &mut UnknownKeys) -> Result<Self, StoreConfigError> {
-        let raw: RawS3 = unknown.read("config.", S3_KEYS, config)?;
+        let raw: RawS3 = unknown.read("config.", &s3_keys(), config)?;
         raw.refuse_unsupported()?;
         let hint = "the name of the bucket";
         let bucket = filled(raw.bucket).ok_or(StoreConfigError::Missing {
@@ -221,7 +209,10 @@ impl S3Config {
                 true => endpoint,
                 false => format!("https://{endpoint}"),
             }),
-            http: raw.http_config.unwrap_or_default().read(),
+            headers: read_metadata(raw.put_user_metadata.unwrap_or_default())?,
+            encryption: read_encryption(raw.sse_config.unwrap_or_default(), raw.insecure.unwrap_or_default())?,
+            trace: raw.trace.and_then(|trace| trace.enable).unwrap_or_default(),
+            http: raw.http_config.unwrap_or_default().read()?,
         })
     }
 }
@@ -241,73 +232,76 @@ impl RawS3 {
                 "only version 2 of the listing is spoken; remove the key",
             );
         }
-        if self
-            .put_user_metadata
-            .as_ref()
-            .is_some_and(|metadata| !metadata.is_empty())
-        {
-            return refuse(
-                "config.put_user_metadata",
-                "objects would lose it; set the ACL on the bucket instead",
-            );
-        }
-        if self
-            .sse_config
-            .as_ref()
-            .is_some_and(|sse| filled(sse.r#type.clone()).is_some())
-        {
-            return refuse(
-                "config.sse_config",
-                "not supported yet; set default encryption on the bucket instead",
-            );
-        }
-        let tls = self.http_config.as_ref().and_then(|http| http.tls_config.as_ref());
-        let is_set = |file: &Option<PathBuf>| file.as_ref().is_some_and(|file| !file.as_os_str().is_empty());
-        if let Some(tls) = tls {
-            if is_set(&tls.cert_file) || is_set(&tls.key_file) {
-                return refuse(
-                    "config.http_config.tls_config.cert_file",
-                    "client certificates are not supported yet",
-                );
-            }
-            if filled(tls.server_name.clone()).is_some() {
-                return refuse(
-                    "config.http_config.tls_config.server_name",
-                    "another server name is not supported yet",
-                );
-            }
-        }
         Ok(())
     }
 }
 
-impl RawHttp {
-    fn read(self) -> S3Http {
-        let or = |duration: Option<GoDuration>, default| duration.map_or(default, |duration| duration.0);
-        let ca_file = self
-            .tls_config
-            .and_then(|tls| tls.ca_file)
-            .filter(|file| !file.as_os_str().is_empty());
-        // There is one host, so the smaller bound is the one that holds. Zero means no bound in the reference.
-        let bound = |count: Option<usize>| count.filter(|count| *count != 0).unwrap_or(usize::MAX);
-        let max_idle = bound(self.max_idle_conns).min(bound(self.max_idle_conns_per_host));
-        S3Http {
-            idle_timeout: or(self.idle_conn_timeout, DEFAULT_IDLE_TIMEOUT),
-            max_idle: if max_idle == usize::MAX {
-                DEFAULT_MAX_IDLE
-            } else {
-                max_idle
-            },
-            response_header_timeout: or(self.response_header_timeout, DEFAULT_HEADER_TIMEOUT),
-            connect_timeout: DIAL_TIMEOUT + or(self.tls_handshake_timeout, DEFAULT_HANDSHAKE_TIMEOUT),
-            insecure_skip_verify: self.insecure_skip_verify.unwrap_or_default(),
-            ca_file,
-        }
-    }
+/// Sorts metadata as the reference does: names that S3 itself understands are headers of their own, all others go
+/// below `x-amz-meta-`.
+fn read_metadata(metadata: BTreeMap<String, Secret>) -> Result<Vec<(HeaderName, Secret)>, StoreConfigError> {
+    let invalid = |reason| StoreConfigError::Invalid {
+        key: "config.put_user_metadata",
+        reason,
+    };
+    metadata
+        .into_iter()
+        .map(|(name, value)| {
+            let lower = name.to_ascii_lowercase();
+            if RESERVED_HEADERS.contains(&lower.as_str()) {
+                return Err(invalid(format!("`{name}` is set by the request itself")));
+            }
+            let header = match lower.starts_with("x-amz-") || OBJECT_HEADERS.contains(&lower.as_str()) {
+                true => lower,
+                false => format!("x-amz-meta-{lower}"),
+            };
+            let header = HeaderName::try_from(header)
+                .map_err(|_| invalid(format!("`{name}` cannot be the name of a header")))?;
+            // S3 signs texts of ASCII alone, and the value is not shown because it may be an encryption key.
+            let printable = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            if !printable(value.reveal()) {
+                return Err(invalid(format!("the value of `{name}` must be printable ASCII")));
+            }
+            Ok((header, value))
+        })
+        .collect()
 }
 
-fn filled(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
+fn read_encryption(raw: RawEncryption, insecure: bool) -> Result<Option<S3Encryption>, StoreConfigError> {
+    let missing = |key, hint| StoreConfigError::Missing { key, hint };
+    let Some(kind) = filled(raw.r#type) else {
+        return Ok(None);
+    };
+    if raw.kms_encryption_context.is_some_and(|context| !context.is_empty()) {
+        return Err(StoreConfigError::Unsupported {
+            key: "config.sse_config.kms_encryption_context",
+            reason: "the library sends no context; remove the key and its condition from the key's policy",
+        });
+    }
+    match kind.as_str() {
+        "SSE-S3" => Ok(Some(S3Encryption::Server)),
+        "SSE-KMS" => {
+            let key = raw.kms_key_id.filter(|key| !key.is_empty());
+            let hint = "the id or the name of the key";
+            Ok(Some(S3Encryption::KeyService(
+                key.ok_or_else(|| missing("config.sse_config.kms_key_id", hint))?,
+            )))
+        }
+        "SSE-C" if insecure => Err(StoreConfigError::Unsupported {
+            key: "config.sse_config.type",
+            reason: "SSE-C sends the key along, which needs TLS; remove insecure",
+        }),
+        "SSE-C" => {
+            let file = raw.encryption_key.filter(|file| !file.as_os_str().is_empty());
+            let hint = "the file that holds the key, 32 bytes as they are";
+            Ok(Some(S3Encryption::Customer(
+                file.ok_or_else(|| missing("config.sse_config.encryption_key", hint))?,
+            )))
+        }
+        _ => Err(StoreConfigError::Invalid {
+            key: "config.sse_config.type",
+            reason: format!("`{kind}` is not allowed; use SSE-S3, SSE-KMS or SSE-C"),
+        }),
+    }
 }
 
 fn read_credentials(from_sdk: bool, access_key: Secret, secret_key: Secret) -> Result<S3Credentials, StoreConfigError> {
