@@ -7,5 +7,6 @@ mod storage {
     mod harness;
     mod moto;
     mod reads;
+    mod refusals;
     mod writes;
 }
