@@ -3,11 +3,12 @@
 pub(crate) mod certs;
 pub(crate) mod demo_data;
 pub(crate) mod inspect;
+pub(crate) mod push;
 pub(crate) mod up;
 
 use service_kit::{config, process};
 
-use self::{certs::CertsError, demo_data::DemoDataError, inspect::InspectError, up::UpError};
+use self::{certs::CertsError, demo_data::DemoDataError, inspect::InspectError, push::PushCommandError, up::UpError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Inspect(#[from] InspectError),
     #[error(transparent)]
+    Push(#[from] PushCommandError),
+    #[error(transparent)]
     Certs(#[from] CertsError),
 }
 
@@ -29,6 +32,7 @@ impl CommandError {
             Self::Up(error) => error.is_usage(),
             Self::DemoData(error) => error.is_usage(),
             Self::Inspect(error) => error.is_usage(),
+            Self::Push(error) => error.is_usage(),
             Self::Certs(error) => error.is_usage(),
         };
         if asked_wrongly {

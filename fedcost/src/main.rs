@@ -10,7 +10,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use service_kit::process;
 
-use self::commands::{CommandError, certs, demo_data, inspect, up};
+use self::commands::{CommandError, certs, demo_data, inspect, push, up};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -37,6 +37,7 @@ enum Command {
     Up(up::Arguments),
     DemoData(demo_data::Arguments),
     Inspect(inspect::Arguments),
+    Push(push::Arguments),
     Certs(certs::Arguments),
 }
 
@@ -53,6 +54,7 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Up(arguments) => Ok(up::run(arguments)?),
         Command::DemoData(arguments) => Ok(demo_data::run(&arguments)?),
         Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
+        Command::Push(arguments) => Ok(push::run(arguments)?),
         Command::Certs(arguments) => Ok(certs::run(&arguments)?),
     }
 }

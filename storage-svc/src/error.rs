@@ -34,6 +34,8 @@ pub(crate) enum StorageError {
     Range { path: String, reason: String },
     #[error("the stream ended before its commit; nothing was written")]
     CutShort,
+    #[error("the content of `{path}` was damaged on its way; nothing was written")]
+    Damaged { path: String },
     #[error("the caller sent nothing for too long; nothing was written")]
     CallerStalled,
     #[error("too many writes at the same time; try again")]
@@ -110,6 +112,7 @@ impl StorageError {
             Self::Unsupported { .. } => Code::Unimplemented,
             Self::Range { .. } => Code::OutOfRange,
             Self::CutShort => Code::Aborted,
+            Self::Damaged { .. } => Code::DataLoss,
             Self::CallerStalled => Code::DeadlineExceeded,
             Self::Busy | Self::Full { .. } => Code::ResourceExhausted,
             Self::StoreDenied { .. } | Self::StoreFailed { .. } => Code::Internal,
@@ -129,6 +132,7 @@ impl StorageError {
             Self::Unsupported { .. } => "UNSUPPORTED",
             Self::Range { .. } => "RANGE",
             Self::CutShort => "CUT_SHORT",
+            Self::Damaged { .. } => "DAMAGED",
             Self::CallerStalled => "STALLED",
             Self::Busy => reason::BUSY,
             Self::Full { .. } => "FULL",
@@ -154,6 +158,7 @@ impl StorageError {
             | Self::Unsupported { .. }
             | Self::Range { .. }
             | Self::CutShort
+            | Self::Damaged { .. }
             | Self::CallerStalled
             | Self::Busy => None,
         }

@@ -8,6 +8,7 @@ mod storage {
     mod harness;
     mod moto;
     mod reads;
+    mod refusals;
     mod server;
     mod writes;
 }

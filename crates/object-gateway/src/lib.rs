@@ -3,6 +3,7 @@
 //! [`GatewayStore`] is an [`ObjectStore`] over a channel to `storage-svc`, so that DataFusion and Delta Lake read and
 //! write the bucket without credentials for it. What a caller may do there follows from its certificate.
 
+pub mod checksum;
 mod download;
 mod error;
 mod retry;
@@ -30,7 +31,7 @@ use service_kit::{
 use tonic::{Status, Streaming, transport::Channel};
 
 pub use self::retry::Retries;
-use self::{error::from_status, upload::GatewayUpload};
+use self::{checksum::Sha256, error::from_status, upload::GatewayUpload};
 
 /// The gateway's name in its certificate, and in logs and errors.
 const GATEWAY: &str = "storage-svc";
@@ -106,6 +107,35 @@ impl GatewayStore {
     pub fn with_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
+    }
+
+    /// Writes an object over whatever is there, and proves it: the gateway compares what arrived with `checksum`
+    /// before it makes the object visible, and answers with what it computed itself.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put_opts`], and when the gateway received other content or does not prove what it received.
+    pub async fn put_proved(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        attributes: &Attributes,
+        checksum: Sha256,
+    ) -> Result<PutResult> {
+        let mut header = upload::header(path, PutMode::Overwrite, attributes)?;
+        header.sha256 = Some(checksum.to_message());
+        let messages = upload::messages(header, payload);
+        let response = self.retries.repeat(|| {
+            let (mut client, messages) = (self.client(), messages.clone());
+            async move { client.put(futures::stream::iter(messages)).await }
+        });
+        let response = response.await.map_err(|status| from_status(status, path.as_ref()))?;
+        let response = response.into_inner();
+        // A gateway from before the field would ignore it.
+        match response.sha256.as_deref().map(Sha256::from_message) {
+            Some(Some(found)) if found == checksum => Ok(upload::written(response)),
+            Some(_) => Err(error::malformed("another checksum than that of what was written")),
+            None => Err(error::malformed("no checksum of what was written")),
+        }
     }
 
     fn client(&self) -> StorageServiceClient<Channel> {

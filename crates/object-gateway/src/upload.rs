@@ -49,6 +49,7 @@ pub(crate) fn header(path: &Path, mode: PutMode, attributes: &Attributes) -> Res
         if_match,
         if_version_match,
         attributes: named,
+        sha256: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! A development authority, so that a laptop runs the same mutual TLS as production.
 
+mod shown;
+
 use std::{
     fs::{self, File, Permissions},
     io::{self, Write},
@@ -17,6 +19,7 @@ use rustls_pki_types::CertificateDer;
 use tempfile::NamedTempFile;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+pub use self::shown::{CertificateAge, ShownCertificate};
 use crate::{
     identity::{Identity, IdentityError, Principal, TrustDomain},
     tls::{TlsError, TlsFiles, TlsMaterial, Validity, parse_certificates, validity_of},
@@ -27,6 +30,10 @@ const AUTHORITY_LIFE: Duration = Duration::from_secs(3650 * DAY.as_secs());
 const LEAF_LIFE: Duration = Duration::from_secs(90 * DAY.as_secs());
 // The clocks of the machines that share a folder, or of a container and its host, may differ a little.
 const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+// Folders that hold one folder for each identity.
+const SERVICES: &str = "service";
+const CLUSTERS: &str = "cluster";
 
 const PRIVATE: u32 = 0o600;
 const PUBLIC: u32 = 0o644;
@@ -116,18 +123,53 @@ impl DevelopmentCa {
         self.issue(&Identity::cluster(self.trust_domain.clone(), id)?)
     }
 
-    fn issue(&self, identity: &Identity) -> Result<TlsFiles, CertificateError> {
+    /// The files of an identity of this trust domain, kept as [`issue_service`](Self::issue_service) does.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn issue(&self, identity: &Identity) -> Result<TlsFiles, CertificateError> {
+        self.issue_unless(identity, |files| self.is_current(files, identity))
+    }
+
+    /// The files of an identity, made anew with another key even if they are good.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn renew(&self, identity: &Identity) -> Result<TlsFiles, CertificateError> {
+        self.issue_unless(identity, |_| false)
+    }
+
+    /// Whom there are files for, services first, each in the order of their names.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn issued(&self) -> Result<Vec<Identity>, CertificateError> {
+        let domain = || self.trust_domain.clone();
+        let services = names_in(&self.folder.join(SERVICES))?;
+        let clusters = names_in(&self.folder.join(CLUSTERS))?;
+        let services = services.iter().map(|name| Identity::service(domain(), name));
+        let clusters = clusters.iter().map(|id| Identity::cluster(domain(), id));
+        // Whatever else lies there is not ours.
+        Ok(services.chain(clusters).filter_map(Result::ok).collect())
+    }
+
+    fn issue_unless(
+        &self,
+        identity: &Identity,
+        keep: impl FnOnce(&TlsFiles) -> bool,
+    ) -> Result<TlsFiles, CertificateError> {
         let folder = match identity.principal() {
-            Principal::Service(name) => self.folder.join("service").join(name),
-            Principal::Cluster(id) => self.folder.join("cluster").join(id),
+            Principal::Service(name) => self.folder.join(SERVICES).join(name),
+            Principal::Cluster(id) => self.folder.join(CLUSTERS).join(id),
         };
         let files = TlsFiles {
             ca: self.folder.join("ca.pem"),
             cert: folder.join("cert.pem"),
             key: folder.join("key.pem"),
+            crl: None,
         };
         let _lock = lock(&self.folder)?;
-        if self.is_current(&files, identity) {
+        if keep(&files) {
             return Ok(files);
         }
         fs::create_dir_all(&folder).map_err(|source| CertificateError::write(&folder, source))?;
@@ -250,6 +292,43 @@ fn lock(folder: &Path) -> Result<File, CertificateError> {
     let file = File::create(&path).map_err(failed)?;
     file.lock().map_err(failed)?;
     Ok(file)
+}
+
+/// The certificates in an authority's folder, its own first, without opening it as an authority.
+///
+/// # Errors
+/// When the folder cannot be read. Certificates that are not there are left out.
+pub fn certificates_in(folder: &Path) -> Result<Vec<PathBuf>, CertificateError> {
+    let mut paths = vec![folder.join("ca.pem")];
+    for kind in [SERVICES, CLUSTERS] {
+        let folder = folder.join(kind);
+        let names = names_in(&folder)?.into_iter();
+        paths.extend(names.map(|name| folder.join(name).join("cert.pem")));
+    }
+    paths.retain(|path| path.exists());
+    Ok(paths)
+}
+
+/// The names of the folders in a folder, in order; none when there is no such folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, CertificateError> {
+    let failed = |source| CertificateError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, CertificateError> {

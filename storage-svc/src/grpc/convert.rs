@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use fedcost_proto::storage::v1::{self as proto, byte_range};
-use object_gateway::wire;
+use object_gateway::{checksum::Sha256, wire};
 use object_store::{Attributes, GetOptions, GetRange, ObjectMeta, PutMode, UpdateVersion};
 use prost_types::Timestamp;
 
@@ -50,6 +50,15 @@ pub(super) fn read_attributes(given: Vec<proto::Attribute>) -> Result<Attributes
         }
     }
     Ok(attributes)
+}
+
+/// The checksum that the content must have, if the caller gave one.
+pub(super) fn checksum(header: &proto::PutHeader) -> Result<Option<Sha256>, StorageError> {
+    let Some(given) = &header.sha256 else { return Ok(None) };
+    let checksum = Sha256::from_message(given);
+    checksum
+        .map(Some)
+        .ok_or_else(|| StorageError::field("header.sha256", format!("has {} bytes, not 32", given.len())))
 }
 
 pub(super) fn mode(header: &proto::PutHeader) -> Result<PutMode, StorageError> {

@@ -1,6 +1,7 @@
 //! Writing: a stream of pieces that becomes an object with its last message.
 
 use fedcost_proto::storage::v1::{PutHeader, PutRequest, PutResponse, put_request::Part};
+use object_gateway::checksum::{Sha256, Sha256Hasher};
 use service_kit::Identity;
 use tonic::Streaming;
 use tracing::Instrument;
@@ -20,18 +21,24 @@ impl StorageHandlers {
         tracing::Span::current().record("path", &header.path);
         let path = object_path("header.path", &header.path)?;
         let mode = convert::mode(&header)?;
+        let expected = convert::checksum(&header)?;
         let PutHeader { attributes, .. } = header;
         let attributes = convert::read_attributes(attributes)?;
         self.authorise(caller, Operation::Write, &path)?;
         let _permit = self.writes.try_acquire().map_err(|_| StorageError::Busy)?;
 
         let mut writer = ObjectWriter::new(self.store.clone(), path.as_path().clone(), mode, attributes);
+        // Only for those who ask: it costs a good part of a core at full speed.
+        let mut hasher = expected.map(|_| Sha256Hasher::default());
         let size = loop {
             match self.next_part(&mut stream).await? {
-                Part::Data(bytes) => writer
-                    .write(bytes)
-                    .await
-                    .map_err(|error| self.store_error(error, &path))?,
+                Part::Data(bytes) => {
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(&bytes);
+                    }
+                    let taken = writer.write(bytes).await;
+                    taken.map_err(|error| self.store_error(error, &path))?;
+                }
                 Part::Commit(commit) => break commit.size,
                 Part::Header(_) => return Err(StorageError::field("part", "only the first message holds `header`")),
             }
@@ -43,6 +50,11 @@ impl StorageHandlers {
                 format!("is {size}, but {written} bytes arrived"),
             ));
         }
+        let sha256 = hasher.map(Sha256Hasher::finish);
+        if sha256 != expected {
+            let path = path.to_string();
+            return Err(StorageError::Damaged { path });
+        }
         // A task of its own: once the commit is here, a caller that goes away must not stop it half way.
         let commit = tokio::spawn(writer.commit().in_current_span());
         let result = commit.await.unwrap_or_else(|failed| Err(failed.into()));
@@ -51,6 +63,7 @@ impl StorageHandlers {
         Ok(PutResponse {
             etag: result.e_tag,
             version: result.version,
+            sha256: sha256.map(Sha256::to_message),
         })
     }
 

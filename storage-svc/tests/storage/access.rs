@@ -67,14 +67,30 @@ async fn each_caller_reaches_its_part_of_the_bucket_and_nothing_else() {
         (gateway.service("ingest-svc"), "derived/own"),
         (gateway.service("query-svc"), "derived/own"),
         (gateway.cluster("a"), "federated/a/own"),
+        // Clusters and services whose names are those of others, or of folders.
+        (gateway.cluster("derived"), "federated/derived/own"),
+        (gateway.cluster("ingest-svc"), "federated/ingest-svc/own"),
+        (gateway.service("a"), "own"),
         (gateway.service("gateway-svc"), "own"),
+        (gateway.service("storage-svc"), "own"),
     ];
     // For each path and caller the calls that are allowed, by their place in `CALLS`.
     let table = [
-        ("derived/x", ["0123456", "012", "", ""]),
-        ("federated/a/x", ["0125", "", "012356", ""]),
-        ("federated/ab/x", ["0125", "", "", ""]),
-        ("other/x", ["0125", "", "", ""]),
+        ("derived/x", ["0123456", "012", "", "", "", "", "", ""]),
+        ("derived/tables/x.parquet", ["0123456", "012", "", "", "", "", "", ""]),
+        ("derived2/x", ["0125", "", "", "", "", "", "", ""]),
+        ("federated/x", ["0125", "", "", "", "", "", "", ""]),
+        ("federated/a/x", ["0125", "", "012356", "", "", "", "", ""]),
+        ("federated/a/etl/bingen/x", ["0125", "", "012356", "", "", "", "", ""]),
+        (
+            "federated/a/.fedcost-pusher.json",
+            ["0125", "", "012356", "", "", "", "", ""],
+        ),
+        ("federated/ab/x", ["0125", "", "", "", "", "", "", ""]),
+        ("federated/b/x", ["0125", "", "", "", "", "", "", ""]),
+        ("federated/derived/x", ["0125", "", "", "012356", "", "", "", ""]),
+        ("other/x", ["0125", "", "", "", "", "", "", ""]),
+        ("x", ["0125", "", "", "", "", "", "", ""]),
     ];
     for (path, allowed) in table {
         for ((channel, own), allowed) in callers.iter().zip(allowed) {

@@ -26,8 +26,8 @@ pub(super) const TESTER: &str = "tester";
 pub(super) struct Gateway {
     /// Holds certificates and, for a local bucket, the bucket.
     pub(super) directory: tempfile::TempDir,
-    authority: DevelopmentCa,
-    address: String,
+    pub(super) authority: DevelopmentCa,
+    pub(super) address: String,
     shutdown: CancellationToken,
     served: JoinHandle<Result<(), StorageSvcError>>,
 }
@@ -45,9 +45,20 @@ impl Gateway {
     }
 
     pub(super) async fn start(directory: tempfile::TempDir, store: StoreConfig, limits: Limits) -> Self {
+        Self::start_with_list(directory, store, limits, |_| None).await
+    }
+
+    /// A gateway that refuses the certificates of a revocation list, which is made in the authority's folder.
+    pub(super) async fn start_with_list(
+        directory: tempfile::TempDir,
+        store: StoreConfig,
+        limits: Limits,
+        revoke: impl FnOnce(&DevelopmentCa) -> Option<std::path::PathBuf>,
+    ) -> Self {
         install_crypto_provider();
         let authority = DevelopmentCa::open_or_create(&directory.path().join("certs"), TrustDomain::default()).unwrap();
-        let tls = authority.issue_service(SERVICE_NAME).unwrap();
+        let mut tls = authority.issue_service(SERVICE_NAME).unwrap();
+        tls.crl = revoke(&authority);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("https://{}", listener.local_addr().unwrap());
         let listen = listener.local_addr().unwrap();
@@ -124,7 +135,7 @@ impl Gateway {
     }
 }
 
-fn directory() -> tempfile::TempDir {
+pub(super) fn directory() -> tempfile::TempDir {
     // Below the build's folder, because a file system in memory, as /tmp may be, may store no attributes.
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }

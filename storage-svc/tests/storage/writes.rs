@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fedcost_proto::storage::v1::{Attribute, PutHeader, PutMode as WireMode, put_request::Part};
 use futures::StreamExt;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, path::Path};
+use object_gateway::checksum::Sha256;
+use object_store::{Attributes, Error, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, path::Path};
 use storage_svc::{Limits, StoreConfig};
 use tonic::Code;
 
@@ -237,5 +238,48 @@ async fn answers_and_debug_output_show_no_secret() {
     for secret in ["testing-access-key", "testing-secret-key"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_with_a_checksum_is_proved_or_refused() {
+    let gateway = Gateway::local().await;
+    let mut client = gateway.client();
+    let with = |sha256: Vec<u8>| {
+        let header = PutHeader {
+            path: "a".to_owned(),
+            sha256: Some(sha256.into()),
+            ..Default::default()
+        };
+        futures::stream::iter([part(Part::Header(header)), data("ab"), data("c"), commit(3)])
+    };
+    let checksum = Sha256::of(b"abc");
+
+    let status = client.put(with(vec![1, 2, 3])).await.unwrap_err();
+    assert_eq!(
+        (status.code(), field(&status).as_str()),
+        (Code::InvalidArgument, "header.sha256")
+    );
+    let other = Sha256::of(b"abd").to_message();
+    let status = client.put(with(other.to_vec())).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DataLoss, "DAMAGED"));
+    assert_eq!(gateway.files(), Vec::<String>::new());
+
+    let written = client.put(with(checksum.to_message().to_vec())).await.unwrap();
+    assert_eq!(written.into_inner().sha256.unwrap(), checksum.to_message());
+    // It costs the gateway work, so it is for those who ask.
+    let messages = futures::stream::iter([header("b"), data("abc"), commit(3)]);
+    assert_eq!(client.put(messages).await.unwrap().into_inner().sha256, None);
+
+    let (store, path) = (gateway.store(), Path::from("c"));
+    let proved = store
+        .put_proved(&path, "abc".into(), &Attributes::new(), checksum)
+        .await;
+    assert_eq!(proved.unwrap().e_tag, store.head(&path).await.unwrap().e_tag);
+    let error = store
+        .put_proved(&path, "abd".into(), &Attributes::new(), checksum)
+        .await;
+    assert!(error.unwrap_err().to_string().contains("damaged on its way"));
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "abc");
     gateway.stop().await;
 }

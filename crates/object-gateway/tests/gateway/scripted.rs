@@ -191,6 +191,7 @@ impl StorageService for Scripted {
                     return Ok(Response::new(PutResponse {
                         etag: Some("new".to_owned()),
                         version: None,
+                        sha256: None,
                     }));
                 }
             }

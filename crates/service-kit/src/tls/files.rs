@@ -7,10 +7,14 @@ use std::{
 };
 
 use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{self, PemObject},
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use tracing::warn;
+use x509_parser::{
+    prelude::{FromDer, X509Certificate},
+    revocation_list::CertificateRevocationList,
+};
 
 use super::{TlsError, TlsFiles};
 use crate::identity::Identity;
@@ -21,6 +25,7 @@ pub(super) struct Contents {
     ca: Vec<u8>,
     cert: Vec<u8>,
     key: Vec<u8>,
+    crl: Option<Vec<u8>>,
 }
 
 // By hand, so that a private key never gets into a log.
@@ -37,6 +42,8 @@ pub(super) struct Parsed {
     pub(super) key: PrivateKeyDer<'static>,
     pub(super) identity: Identity,
     pub(super) not_after: SystemTime,
+    /// Empty when no list was asked for.
+    pub(super) revocations: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Contents {
@@ -51,6 +58,7 @@ impl Contents {
             ca: read(&files.ca)?,
             cert: read(&files.cert)?,
             key: read(&files.key)?,
+            crl: files.crl.as_deref().map(read).transpose()?,
         })
     }
 
@@ -69,7 +77,12 @@ impl Contents {
             source,
         })?;
         let key = parse_key(&files.key, &self.key)?;
+        let revocations = match (&files.crl, &self.crl) {
+            (Some(path), Some(text)) => parse_revocations(path, text, now)?,
+            (Some(_), None) | (None, _) => Vec::new(),
+        };
         Ok(Parsed {
+            revocations,
             authorities,
             identity,
             not_after: validity.not_after,
@@ -118,6 +131,39 @@ pub(crate) fn parse_certificates(path: &Path, text: &[u8]) -> Result<Vec<Certifi
         return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
     Ok(certificates)
+}
+
+/// All revocation lists of a PEM text; `path` is for messages.
+fn parse_revocations(
+    path: &Path,
+    text: &[u8],
+    now: SystemTime,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let malformed = |reason: String| TlsError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
+    let lists = CertificateRevocationListDer::pem_slice_iter(text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| malformed(error.to_string()))?;
+    // An empty file would let everybody in whom it was meant to keep out.
+    if lists.is_empty() {
+        return Err(TlsError::NoRevocationList { path: path.to_owned() });
+    }
+    for list in &lists {
+        let (_, parsed) = CertificateRevocationList::from_der(list).map_err(|error| malformed(error.to_string()))?;
+        let next_update = parsed.next_update().map(|time| time.timestamp());
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if next_update.is_some_and(|next| u64::try_from(next).unwrap_or(0) < now) {
+            // Refused callers are worse than none only if nobody knows why.
+            warn!(
+                path = %path.display(),
+                issuer = %parsed.issuer(),
+                "the revocation list is past its next update; callers that it speaks of are refused until it is renewed"
+            );
+        }
+    }
+    Ok(lists)
 }
 
 /// From when to when a certificate holds.

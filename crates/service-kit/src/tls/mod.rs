@@ -48,6 +48,10 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key of the first certificate in `cert`: PKCS#8, SEC1 or PKCS#1.
     pub key: PathBuf,
+    /// Revocation lists (PEM) of the authorities in `ca`, by which a server refuses certificates that were revoked.
+    /// Reloaded like the others; connections that are open stay so until they come of age.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
 }
 
 /// The current TLS configuration of a process, replaced as a whole when its files change.
@@ -156,6 +160,7 @@ impl Current {
             key,
             identity,
             not_after,
+            revocations,
         } = contents.parse(files, SystemTime::now())?;
         let mut roots = RootCertStore::empty();
         for authority in authorities {
@@ -177,12 +182,20 @@ impl Current {
             },
         };
 
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| TlsError::Malformed {
-                path: files.ca.clone(),
-                reason: error.to_string(),
-            })?;
+        let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        if !revocations.is_empty() {
+            // A list that is past its next update is refused with all certificates it speaks of: whoever could keep a
+            // new list from us could otherwise keep a revoked certificate alive. Only the callers' own certificates
+            // need a list, as companies seldom have one for each intermediate.
+            verifier = verifier
+                .with_crls(revocations)
+                .enforce_revocation_expiration()
+                .only_check_end_entity_revocation();
+        }
+        let verifier = verifier.build().map_err(|error| TlsError::Malformed {
+            path: files.ca.clone(),
+            reason: error.to_string(),
+        })?;
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(TlsError::Library)?
@@ -227,6 +240,12 @@ pub enum TlsError {
     /// A file without a single certificate.
     #[error("{}: there is no certificate in it (expected PEM, \"-----BEGIN CERTIFICATE-----\")", path.display())]
     NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file without a single revocation list.
+    #[error("{}: there is no revocation list in it (expected PEM, \"-----BEGIN X509 CRL-----\")", path.display())]
+    NoRevocationList {
         /// The file.
         path: PathBuf,
     },

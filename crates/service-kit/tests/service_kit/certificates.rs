@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, DnType, Issuer, KeyPair, SanType};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use service_kit::{
     Identity, TrustDomain,
-    certs::DevelopmentCa,
+    certs::{CertificateAge, DevelopmentCa, ShownCertificate, certificates_in},
     identity::IdentityError,
     tls::{TlsFiles, TlsMaterial},
 };
@@ -195,4 +195,60 @@ fn errors_name_the_file_and_what_is_wrong() {
     );
     write(&files.cert, "-----BEGIN CERTIFICATE-----\nAAAA\n");
     assert!(failure(&files).starts_with(&format!("{cert}: ")), "{}", failure(&files));
+}
+
+#[test]
+fn certificates_are_shown_as_they_are() {
+    let authority = Authority::new();
+    let folder = authority.folder.path();
+    let service = authority.ca.issue_service(SERVER).unwrap();
+    let cluster = authority.ca.issue_cluster("prod-eu").unwrap();
+    assert_eq!(
+        certificates_in(folder).unwrap(),
+        [folder.join("ca.pem"), service.cert.clone(), cluster.cert.clone()]
+    );
+    let shown = ShownCertificate::read(&service.cert).unwrap();
+    assert_eq!(shown.identity.unwrap().service_name(), Some(SERVER));
+    assert_eq!(shown.names, ["localhost", SERVER, "127.0.0.1", "::1"]);
+    let ca = ShownCertificate::read(&folder.join("ca.pem")).unwrap();
+    assert!(ca.is_authority && ca.identity.is_err());
+    assert_eq!((shown.issuer, ca.age()), (ca.subject.clone(), CertificateAge::Valid));
+
+    let now = SystemTime::now();
+    for (from, to, age) in [
+        (now - 9 * DAY, now + DAY, CertificateAge::Due),
+        (now - 9 * DAY, now - DAY, CertificateAge::Expired),
+        (now + DAY, now + 9 * DAY, CertificateAge::NotYetValid),
+    ] {
+        replace_certificate(&authority, &cluster, &["spiffe://fedcost/cluster/prod-eu"], from, to);
+        assert_eq!(ShownCertificate::read(&cluster.cert).unwrap().age(), age);
+    }
+    // An empty folder holds none; looking at it does not make an authority.
+    let empty = tempfile::tempdir().unwrap();
+    assert!(certificates_in(empty.path()).unwrap().is_empty());
+    assert!(fs::read_dir(empty.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn what_was_issued_can_be_renewed_at_will() {
+    let authority = Authority::new();
+    let files = authority.ca.issue_service(SERVER).unwrap();
+    authority.ca.issue_cluster("prod-eu").unwrap();
+    fs::create_dir(authority.folder.path().join("service/Not a service")).unwrap();
+    let issued = authority.ca.issued().unwrap();
+    let names: Vec<_> = issued.iter().map(Identity::to_string).collect();
+    assert_eq!(
+        names,
+        [
+            "spiffe://fedcost/service/ingest-svc",
+            "spiffe://fedcost/cluster/prod-eu"
+        ]
+    );
+    let serial = || ShownCertificate::read(&files.cert).unwrap().serial;
+    let first = serial();
+    authority.ca.issue(&issued[0]).unwrap();
+    assert_eq!(serial(), first);
+    authority.ca.renew(&issued[0]).unwrap();
+    assert_ne!(serial(), first);
+    TlsMaterial::load(files.clone()).unwrap();
 }

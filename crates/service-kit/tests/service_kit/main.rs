@@ -8,5 +8,6 @@
 mod certificates;
 mod lifecycle;
 mod mutual_tls;
+mod revocation;
 mod server;
 mod support;
