@@ -5,6 +5,7 @@ mod storage {
     mod access;
     mod checks;
     mod conformance;
+    mod google;
     mod harness;
     mod moto;
     mod reads;

@@ -65,11 +65,21 @@ impl Store {
     }
 }
 
+/// Whether the library or the server says that there is no such thing.
+fn is_not_implemented(error: &Error) -> bool {
+    match error {
+        Error::NotImplemented { .. } | Error::NotSupported { .. } => true,
+        // What servers of S3 answer to a header that they know nothing of.
+        Error::Generic { .. } => error.to_string().contains("<Code>NotImplemented</Code>"),
+        _ => false,
+    }
+}
+
 async fn try_conditions(objects: &dyn ObjectStore, path: &Path) -> Refusal {
     let put = async |text: &'static str, mode: PutMode| objects.put_opts(path, text.into(), mode.into()).await;
     let first = match put("1", PutMode::Create).await {
         Ok(first) => first,
-        Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+        Err(error) if is_not_implemented(&error) => {
             return Refusal::Lacking("cannot write an object only if there is none (If-None-Match)");
         }
         Err(error) => return Refusal::Failed(error),
@@ -82,7 +92,7 @@ async fn try_conditions(objects: &dyn ObjectStore, path: &Path) -> Refusal {
     let first: UpdateVersion = first.into();
     let second = match put("3", PutMode::Update(first.clone())).await {
         Ok(second) => second,
-        Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
+        Err(error) if is_not_implemented(&error) => {
             return Refusal::Lacking("cannot write an object only if it has not changed (If-Match)");
         }
         Err(Error::Precondition { .. }) => {
@@ -120,6 +130,7 @@ mod tests {
         IgnoresCreate,
         IgnoresMatch,
         HasNoMatch,
+        SaysNotImplemented,
         IsAway,
     }
 
@@ -146,6 +157,12 @@ mod tests {
                     return Err(Error::NotImplemented {
                         operation: "if-match".to_owned(),
                         implementer: "test".to_owned(),
+                    });
+                }
+                (PutMode::Create, Server::SaysNotImplemented) => {
+                    return Err(Error::Generic {
+                        store: "test",
+                        source: "501: <Error><Code>NotImplemented</Code></Error>".into(),
                     });
                 }
                 (_, Server::IsAway) => {
@@ -194,6 +211,10 @@ mod tests {
             (
                 Server::HasNoMatch,
                 Some("cannot write an object only if it has not changed"),
+            ),
+            (
+                Server::SaysNotImplemented,
+                Some("cannot write an object only if there is none"),
             ),
             (Server::IsAway, Some("cannot try out conditional writes: ")),
         ] {

@@ -1,8 +1,13 @@
 //! Azurite, fake-gcs-server, and MinIO, plain and over TLS.
 
-use std::path::Path as FilePath;
+use std::{
+    fs::File,
+    path::Path as FilePath,
+    process::{Child, Command},
+};
 
 use futures::StreamExt;
+use object_gateway::GatewayStore;
 use object_store::{
     Attribute, Error, ObjectStore, ObjectStoreExt,
     azure::{AzureAccessKey, AzureAuthorizer, AzureCredential},
@@ -11,15 +16,16 @@ use object_store::{
     path::Path,
 };
 use service_kit::{
-    TrustDomain,
+    Identity, TrustDomain,
     certs::DevelopmentCa,
-    tls::{TlsFiles, install_crypto_provider},
+    client::{Endpoint, EndpointConfig},
+    tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
-use storage_svc::StoreConfig;
+use storage_svc::{SERVICE_NAME, StoreConfig};
 
 use super::{
     checks::check_all,
-    harness::Gateway,
+    harness::{Gateway, eventually},
     server::{Server, behind_tls},
 };
 
@@ -39,11 +45,14 @@ async fn minio(more: &[(&'static str, String)]) -> Server {
 
 /// The `federated-store.yaml` of MinIO's bucket, with more keys, each with a comma before it.
 fn s3(port: u16, keys: &str, secret_key: &str) -> StoreConfig {
-    StoreConfig::parse(&format!(
+    StoreConfig::parse(&s3_text(port, keys, secret_key)).unwrap()
+}
+
+fn s3_text(port: u16, keys: &str, secret_key: &str) -> String {
+    format!(
         "type: S3\nconfig: {{bucket: costs, endpoint: '127.0.0.1:{port}', access_key: {ACCESS_KEY}, \
          secret_key: {secret_key}{keys}}}\nprefix: team/costs"
-    ))
-    .unwrap()
+    )
 }
 
 fn directory() -> tempfile::TempDir {
@@ -133,10 +142,129 @@ async fn minio_with_a_customer_s_key_conforms() {
     gateway.stop().await;
 }
 
+/// The service as a process of its own, with its certificates and what it says in a folder.
+struct Service {
+    directory: tempfile::TempDir,
+    process: Child,
+    port: u16,
+}
+
+impl Service {
+    fn start(store: &str, level: &str) -> Self {
+        let directory = directory();
+        let file = |name: &str| directory.path().join(name);
+        install_crypto_provider();
+        let tls = DevelopmentCa::open_or_create(directory.path(), TrustDomain::default())
+            .and_then(|authority| authority.issue_service(SERVICE_NAME))
+            .unwrap();
+        std::fs::write(file("federated-store.yaml"), store).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let config = format!(
+            "server:\n  listen: 127.0.0.1:{port}\n  tls: {{ca: '{}', cert: '{}', key: '{}'}}\n  \
+             log: {{level: {level}}}\nstore: '{}'\n",
+            tls.ca.display(),
+            tls.cert.display(),
+            tls.key.display(),
+            file("federated-store.yaml").display()
+        );
+        std::fs::write(file("storage.yaml"), config).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_storage-svc"))
+            .arg("--config")
+            .arg(file("storage.yaml"))
+            .stdout(File::create(file("out")).unwrap())
+            .stderr(File::create(file("err")).unwrap())
+            .spawn()
+            .unwrap();
+        Self {
+            directory,
+            process,
+            port,
+        }
+    }
+
+    /// What it has said so far.
+    fn output(&self) -> String {
+        let read = |name: &str| std::fs::read_to_string(self.directory.path().join(name)).unwrap();
+        format!("{}{}", read("out"), read("err"))
+    }
+
+    async fn wait_until_it_says(&self, text: &str) {
+        eventually(text, async || self.output().contains(text)).await;
+    }
+
+    /// The bucket, as ingest sees it.
+    fn store(&self) -> GatewayStore {
+        let trust = TrustDomain::default();
+        let files = DevelopmentCa::open_or_create(self.directory.path(), trust.clone())
+            .and_then(|authority| authority.issue_service("ingest-svc"))
+            .unwrap();
+        let expected = Identity::service(trust, SERVICE_NAME).unwrap();
+        let config = EndpointConfig::new(format!("https://127.0.0.1:{}", self.port));
+        let endpoint = Endpoint::new(&config, expected).unwrap();
+        GatewayStore::new(endpoint.channel(&TlsMaterial::load(files).unwrap()))
+    }
+
+    /// The most memory that it has held at once, in bytes.
+    fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may be gone already, which is what is wanted.
+        let _gone = self.process.kill();
+        let _gone = self.process.wait();
+    }
+}
+
+async fn output_of_service(store: &str) -> String {
+    let service = Service::start(store, "debug");
+    service.wait_until_it_says("the bucket is not reached yet").await;
+    service.output()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gibibyte_goes_to_minio_and_back_in_little_memory() {
+    const PIECES: usize = 1024;
+    const MOST: u64 = 128 * 1024 * 1024;
+    let minio = minio(&[]).await;
+    let service = Service::start(&s3_text(minio.port, ", insecure: true", SECRET_KEY), "info");
+    service.wait_until_it_says("the bucket is reached").await;
+    let (store, path) = (service.store(), Path::from("derived/large"));
+    let piece = |index: usize| vec![(index % 251) as u8; 1024 * 1024];
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    for index in 0..PIECES {
+        upload.put_part(piece(index).into()).await.unwrap();
+    }
+    upload.complete().await.unwrap();
+    let mut content = store.get(&path).await.unwrap().into_stream();
+    let mut read = 0;
+    while let Some(bytes) = content.next().await {
+        for byte in bytes.unwrap() {
+            assert_eq!(usize::from(byte), read / (1024 * 1024) % 251);
+            read += 1;
+        }
+    }
+    assert_eq!(read, PIECES * 1024 * 1024);
+    let peak = service.peak_memory();
+    println!("peak memory: {} MiB", peak / 1024 / 1024);
+    assert!(peak < MOST, "{peak} bytes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn minio_turns_away_a_wrong_key_and_no_secret_shows() {
     let minio = minio(&[]).await;
-    let config = s3(minio.port, ", insecure: true", "wrong-secret-key");
+    let keys =
+        ", insecure: true, trace: {enable: true}, put_user_metadata: {X-Amz-Acl: private, Own: private-metadata}";
+    let text = s3_text(minio.port, keys, "wrong-secret-key");
+    let config = StoreConfig::parse(&text).unwrap();
     let mut shown = format!("{config:?} {config}");
     let gateway = Gateway::to(config).await;
     shown.push_str(&format!(
@@ -148,10 +276,11 @@ async fn minio_turns_away_a_wrong_key_and_no_secret_shows() {
         gateway.store().get(&Path::from("a")).await.unwrap_err()
     ));
     assert!(!gateway.is_serving().await);
-    for secret in [ACCESS_KEY, "wrong-secret-key"] {
-        assert!(!shown.contains(secret), "{shown}");
-    }
     gateway.stop().await;
+    shown.push_str(&output_of_service(&text).await);
+    for secret in [ACCESS_KEY, "wrong-secret-key", "private-metadata"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
 }
 
 struct Azurite {
@@ -181,12 +310,15 @@ impl Azurite {
     }
 
     fn store(&self, key: &str) -> StoreConfig {
-        StoreConfig::parse(&format!(
+        StoreConfig::parse(&self.text(key)).unwrap()
+    }
+
+    fn text(&self, key: &str) -> String {
+        format!(
             "type: AZURE\nconfig: {{container: costs, max_retries: 2, \
              storage_connection_string: 'AccountName=acme;AccountKey={key};BlobEndpoint={}'}}\nprefix: team/costs",
             self.url()
-        ))
-        .unwrap()
+        )
     }
 }
 
@@ -206,7 +338,8 @@ async fn azurite_turns_away_a_wrong_key_and_no_secret_shows() {
     // Of the right form.
     const WRONG: &str = "d3Jvbmcta2V5LXdyb25nLWtleQ==";
     let azurite = Azurite::start().await;
-    let config = azurite.store(WRONG);
+    let text = azurite.text(WRONG);
+    let config = StoreConfig::parse(&text).unwrap();
     let mut shown = format!("{config:?} {config}");
     let gateway = Gateway::to(config).await;
     shown.push_str(&format!(
@@ -214,8 +347,9 @@ async fn azurite_turns_away_a_wrong_key_and_no_secret_shows() {
         gateway.store().put(&Path::from("a"), "x".into()).await.unwrap_err()
     ));
     assert!(!gateway.is_serving().await);
-    assert!(!shown.contains(WRONG), "{shown}");
     gateway.stop().await;
+    shown.push_str(&output_of_service(&text).await);
+    assert!(!shown.contains(WRONG), "{shown}");
 }
 
 /// fake-gcs-server takes writes by Google's JSON API alone, and the library writes by the XML API, so no check that

@@ -17,8 +17,12 @@ impl Moto {
         }
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port)
+    }
+
     pub(super) async fn create_bucket(&self, name: &str) {
-        let url = format!("http://127.0.0.1:{}/{name}", self.server.port);
+        let url = format!("{}/{name}", self.url());
         reqwest::Client::new()
             .put(url)
             .send()
@@ -30,7 +34,7 @@ impl Moto {
 
     /// What the server says to a plain GET below its root.
     pub(super) async fn ask(&self, what: &str) -> String {
-        let url = format!("http://127.0.0.1:{}/{what}", self.server.port);
+        let url = format!("{}/{what}", self.url());
         reqwest::get(url).await.unwrap().text().await.unwrap()
     }
 
