@@ -5,6 +5,7 @@ mod storage {
     mod access;
     mod conformance;
     mod harness;
+    mod limits;
     mod moto;
     mod reads;
     mod refusals;
