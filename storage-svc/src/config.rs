@@ -28,9 +28,18 @@ pub struct Config {
 pub struct Limits {
     /// Writes at the same time. Each may hold a few parts in memory: see the store's part size.
     pub concurrent_writes: usize,
+    /// Listings and downloads at the same time.
+    pub concurrent_reads: usize,
+    /// Bytes of writes in memory above which no further write begins.
+    pub write_bytes: usize,
+    /// Calls that each federated cluster may begin in a second; 0 for any number.
+    pub cluster_calls_per_second: u32,
     /// How long a caller may leave a write without its next piece.
     #[serde(with = "service_kit::config::duration")]
     pub write_idle: Duration,
+    /// How long a caller may leave an answer unread.
+    #[serde(with = "service_kit::config::duration")]
+    pub read_idle: Duration,
 }
 
 impl Default for Limits {
@@ -38,7 +47,13 @@ impl Default for Limits {
         // A writer of a table computes between its pieces, so it may pause for long.
         Self {
             concurrent_writes: 128,
+            concurrent_reads: 1024,
+            write_bytes: 1024 * 1024 * 1024,
+            // Far above what a pusher of one cluster needs.
+            cluster_calls_per_second: 200,
             write_idle: Duration::from_secs(10 * 60),
+            // A query may pause between the pieces of what it reads.
+            read_idle: Duration::from_secs(10 * 60),
         }
     }
 }
@@ -74,11 +89,13 @@ pub enum StorageConfigError {
         /// The service's own file.
         path: PathBuf,
     },
-    /// No writes would be possible.
-    #[error("{}: limits.concurrent_writes: found 0, allowed is 1 or more", path.display())]
-    NoWrites {
+    /// A limit that would let nothing through.
+    #[error("{}: limits.{key}: found 0, allowed is 1 or more", path.display())]
+    Nothing {
         /// The service's own file.
         path: PathBuf,
+        /// The limit.
+        key: &'static str,
     },
     /// The `federated-store.yaml` cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
@@ -125,8 +142,20 @@ impl RawConfig {
     /// When something does not fit, or the other file cannot be read or used.
     pub fn validate(self, path: &Path) -> Result<Config, StorageConfigError> {
         let path = path.to_owned();
-        if self.limits.concurrent_writes == 0 {
-            return Err(StorageConfigError::NoWrites { path });
+        let Limits {
+            concurrent_writes,
+            concurrent_reads,
+            write_bytes,
+            ..
+        } = self.limits;
+        for (key, limit) in [
+            ("concurrent_writes", concurrent_writes),
+            ("concurrent_reads", concurrent_reads),
+            ("write_bytes", write_bytes),
+        ] {
+            if limit == 0 {
+                return Err(StorageConfigError::Nothing { path, key });
+            }
         }
         let store = match (self.store, self.directory) {
             (Some(store), None) if self.strict => load_store_with(&store, UnknownKeyPolicy::Refuse)?,

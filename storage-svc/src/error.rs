@@ -38,7 +38,9 @@ pub(crate) enum StorageError {
     Damaged { path: String },
     #[error("the caller sent nothing for too long; nothing was written")]
     CallerStalled,
-    #[error("too many writes at the same time; try again")]
+    #[error("the caller read nothing for too long; the rest was given up")]
+    ReaderStalled,
+    #[error("too many calls at the same time, or in too short a time; try again")]
     Busy,
     #[error("the store is full")]
     Full { detail: String },
@@ -113,7 +115,7 @@ impl StorageError {
             Self::Range { .. } => Code::OutOfRange,
             Self::CutShort => Code::Aborted,
             Self::Damaged { .. } => Code::DataLoss,
-            Self::CallerStalled => Code::DeadlineExceeded,
+            Self::CallerStalled | Self::ReaderStalled => Code::DeadlineExceeded,
             Self::Busy | Self::Full { .. } => Code::ResourceExhausted,
             Self::StoreDenied { .. } | Self::StoreFailed { .. } => Code::Internal,
             Self::StoreUnavailable { .. } => Code::Unavailable,
@@ -133,7 +135,7 @@ impl StorageError {
             Self::Range { .. } => "RANGE",
             Self::CutShort => "CUT_SHORT",
             Self::Damaged { .. } => "DAMAGED",
-            Self::CallerStalled => "STALLED",
+            Self::CallerStalled | Self::ReaderStalled => "STALLED",
             Self::Busy => reason::BUSY,
             Self::Full { .. } => "FULL",
             Self::StoreDenied { .. } => "STORE_DENIED",
@@ -160,6 +162,7 @@ impl StorageError {
             | Self::CutShort
             | Self::Damaged { .. }
             | Self::CallerStalled
+            | Self::ReaderStalled
             | Self::Busy => None,
         }
     }

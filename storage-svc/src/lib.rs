@@ -5,6 +5,7 @@ mod attributes;
 pub mod config;
 mod error;
 mod grpc;
+mod limiter;
 mod metrics;
 mod path;
 pub mod policy;

@@ -2,11 +2,11 @@
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
 
-use crate::policy::Operation;
+use crate::{limiter::Limit, policy::Operation};
 
 /// Counters of the gateway. Clones count into the same; a default value counts into nothing that is ever read.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,15 @@ pub struct StorageMetrics {
     denied: Family<DeniedLabels, Counter>,
     read: Counter,
     written: Counter,
+    limited: Family<LimitedLabels, Counter>,
+    writes: Gauge,
+    reads: Gauge,
+    held: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitedLabels {
+    limit: Limit,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,7 +52,51 @@ impl StorageMetrics {
             Unit::Bytes,
             metrics.written.clone(),
         );
+        registry.register(
+            "storage_limited",
+            "Callers that were not let in, or let go, by the limit that they met",
+            metrics.limited.clone(),
+        );
+        registry.register("storage_writes_in_flight", "Writes under way", metrics.writes.clone());
+        registry.register(
+            "storage_reads_in_flight",
+            "Listings and downloads under way",
+            metrics.reads.clone(),
+        );
+        registry.register_with_unit(
+            "storage_write_memory",
+            "Content of writes under way that is in memory",
+            Unit::Bytes,
+            metrics.held.clone(),
+        );
         metrics
+    }
+
+    pub(crate) fn limited(&self, limit: Limit) {
+        self.limited.get_or_create(&LimitedLabels { limit }).inc();
+    }
+
+    pub(crate) fn write_begun(&self) {
+        self.writes.inc();
+    }
+
+    pub(crate) fn write_ended(&self) {
+        self.writes.dec();
+    }
+
+    pub(crate) fn read_begun(&self) {
+        self.reads.inc();
+    }
+
+    pub(crate) fn read_ended(&self) {
+        self.reads.dec();
+    }
+
+    /// One write holds so many bytes now, after so many before.
+    pub(crate) fn hold(&self, before: usize, now: usize) {
+        let bytes = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.held.inc_by(bytes(now));
+        self.held.dec_by(bytes(before));
     }
 
     pub(crate) fn denied(&self, caller: String, operation: Operation) {

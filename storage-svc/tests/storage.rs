@@ -7,6 +7,7 @@ mod storage {
     mod conformance;
     mod google;
     mod harness;
+    mod limits;
     mod moto;
     mod reads;
     mod refusals;

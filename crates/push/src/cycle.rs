@@ -202,6 +202,13 @@ impl Pusher {
                 spoken = Instant::now();
             }
         }
+        if done < total && report.other.is_none() {
+            // Unless there was a reason already.
+            report.break_off(Failure {
+                text: format!("stopped with {} files to go", total - done),
+                of_this_object: false,
+            });
+        }
         // What was listed before these uploads says nothing about what comes after them.
         if report.broken_off.is_none() {
             self.listing = Some(HashMap::new());

@@ -35,6 +35,7 @@ impl StorageHandlers {
         let path = object_path("path", &request.path)?;
         let options = convert::get_options(request.range, request.conditions, request.version)?;
         self.authorise(caller, Operation::Read, &path)?;
+        let slot = self.limiter.begin_read()?;
         let result = match self.store.objects.get_opts(path.as_path(), options.clone()).await {
             Ok(result) => result,
             Err(error) => return Err(self.explain(error, &path, &options).await),
@@ -62,7 +63,8 @@ impl StorageHandlers {
             };
             futures::stream::iter(pieces)
         });
-        Ok(Box::pin(futures::stream::iter([Ok(message(header))]).chain(pieces)))
+        let answer = futures::stream::iter([Ok(message(header))]).chain(pieces);
+        Ok(Box::pin(slot.guard(answer)))
     }
 
     /// Finds out whether a failed read asked for bytes that are not there: S3 answers that like any bad request.

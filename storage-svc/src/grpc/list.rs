@@ -20,8 +20,9 @@ impl StorageHandlers {
         let folder = folder_path("prefix", &request.prefix)?;
         let offset = folder_path("offset", &request.offset)?;
         self.authorise_listing(caller, &folder)?;
+        let slot = self.limiter.begin_read()?;
         if request.delimited {
-            return self.list_folder(&folder, &offset).await;
+            return Ok(Box::pin(slot.guard(self.list_folder(&folder, &offset).await?)));
         }
         let prefix = prefix_of(folder.as_path());
         let objects = match prefix_of(offset.as_path()) {
@@ -34,7 +35,8 @@ impl StorageHandlers {
             .map_err(move |error| handlers.listing_error(error.1, &folder))
             .map_ok(|objects| page(objects, Vec::new()));
         let pages = tokio_stream::StreamExt::timeout(pages, STORE_STALL);
-        Ok(Box::pin(pages.map(|page| Ok(page.map_err(|_| stalled())??))))
+        let answer = pages.map(|page| Ok(page.map_err(|_| stalled())??));
+        Ok(Box::pin(slot.guard(answer)))
     }
 
     async fn list_folder(

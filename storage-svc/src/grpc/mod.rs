@@ -14,12 +14,12 @@ use fedcost_proto::storage::v1::{
 use futures::Stream;
 use object_store::{CopyMode, CopyOptions, ObjectStoreExt};
 use service_kit::{Identity, peer_identity};
-use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     config::Limits,
     error::StorageError,
+    limiter::Limiter,
     metrics::StorageMetrics,
     path::{FolderPath, ObjectPath},
     policy::{Operation, Policy},
@@ -37,21 +37,24 @@ pub(crate) struct StorageHandlers {
     store: Store,
     policy: Arc<Policy>,
     metrics: StorageMetrics,
-    limits: Limits,
-    /// One permit for each write under way.
-    writes: Arc<Semaphore>,
+    limiter: Limiter,
 }
 
 impl StorageHandlers {
     pub(crate) fn new(store: Store, policy: Policy, metrics: StorageMetrics, limits: Limits) -> Self {
-        let writes = Arc::new(Semaphore::new(limits.concurrent_writes));
         Self {
             store,
             policy: Arc::new(policy),
+            limiter: Limiter::new(limits, metrics.clone()),
             metrics,
-            limits,
-            writes,
         }
+    }
+
+    /// Who calls, if it has not called too often.
+    fn admitted<T>(&self, request: &Request<T>) -> Result<Arc<Identity>, Status> {
+        let caller = peer_identity(request)?;
+        self.limiter.admit(&caller)?;
+        Ok(caller)
     }
 
     fn authorise(&self, caller: &Identity, operation: Operation, path: &ObjectPath) -> Result<(), StorageError> {
@@ -104,31 +107,31 @@ impl StorageService for StorageHandlers {
 
     #[tracing::instrument(name = "list", skip_all, fields(prefix = request.get_ref().prefix))]
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         Ok(Response::new(self.list_pages(&caller, &request.into_inner()).await?))
     }
 
     #[tracing::instrument(name = "head", skip_all, fields(path = request.get_ref().path))]
     async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadResponse>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         Ok(Response::new(self.read_head(&caller, request.into_inner()).await?))
     }
 
     #[tracing::instrument(name = "get", skip_all, fields(path = request.get_ref().path))]
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<Self::GetStream>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         Ok(Response::new(self.read_content(&caller, request.into_inner()).await?))
     }
 
     #[tracing::instrument(name = "put", skip_all, fields(path))]
     async fn put(&self, request: Request<Streaming<PutRequest>>) -> Result<Response<PutResponse>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         Ok(Response::new(self.write(&caller, request.into_inner()).await?))
     }
 
     #[tracing::instrument(name = "delete", skip_all, fields(path = request.get_ref().path))]
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         let path = object_path("path", &request.get_ref().path)?;
         self.authorise(&caller, Operation::Delete, &path)?;
         self.store
@@ -141,7 +144,7 @@ impl StorageService for StorageHandlers {
 
     #[tracing::instrument(name = "copy", skip_all, fields(from = request.get_ref().from, to = request.get_ref().to))]
     async fn copy(&self, request: Request<CopyRequest>) -> Result<Response<CopyResponse>, Status> {
-        let caller = peer_identity(&request)?;
+        let caller = self.admitted(&request)?;
         let request = request.into_inner();
         let from = object_path("from", &request.from)?;
         let to = object_path("to", &request.to)?;

@@ -7,7 +7,7 @@ use tonic::Streaming;
 use tracing::Instrument;
 
 use super::{StorageHandlers, convert, object_path};
-use crate::{error::StorageError, policy::Operation, store::writer::ObjectWriter};
+use crate::{error::StorageError, limiter::Limit, policy::Operation, store::writer::ObjectWriter};
 
 impl StorageHandlers {
     pub(super) async fn write(
@@ -25,7 +25,7 @@ impl StorageHandlers {
         let PutHeader { attributes, .. } = header;
         let attributes = convert::read_attributes(attributes)?;
         self.authorise(caller, Operation::Write, &path)?;
-        let _permit = self.writes.try_acquire().map_err(|_| StorageError::Busy)?;
+        let mut slot = self.limiter.begin_write()?;
 
         let mut writer = ObjectWriter::new(self.store.clone(), path.as_path().clone(), mode, attributes);
         // Only for those who ask: it costs a good part of a core at full speed.
@@ -38,6 +38,7 @@ impl StorageHandlers {
                     }
                     let taken = writer.write(bytes).await;
                     taken.map_err(|error| self.store_error(error, &path))?;
+                    slot.hold(writer.held());
                 }
                 Part::Commit(commit) => break commit.size,
                 Part::Header(_) => return Err(StorageError::field("part", "only the first message holds `header`")),
@@ -68,7 +69,7 @@ impl StorageHandlers {
     }
 
     async fn next_part(&self, stream: &mut Streaming<PutRequest>) -> Result<Part, StorageError> {
-        match tokio::time::timeout(self.limits.write_idle, stream.message()).await {
+        match tokio::time::timeout(self.limiter.write_idle(), stream.message()).await {
             Ok(Ok(Some(PutRequest { part: Some(part) }))) => Ok(part),
             Ok(Ok(Some(PutRequest { part: None }))) => Err(StorageError::field("part", "the message is empty")),
             Ok(Ok(None)) => Err(StorageError::CutShort),
@@ -76,7 +77,10 @@ impl StorageHandlers {
                 tracing::debug!(%status, "a write broke off");
                 Err(StorageError::CutShort)
             }
-            Err(_) => Err(StorageError::CallerStalled),
+            Err(_) => {
+                self.limiter.count(Limit::WriteIdle);
+                Err(StorageError::CallerStalled)
+            }
         }
     }
 }

@@ -46,6 +46,11 @@ impl ObjectWriter {
         self.written
     }
 
+    /// Bytes in memory, at most: what waits, and what is on its way.
+    pub(crate) fn held(&self) -> usize {
+        self.buffered + self.parts.len() * self.store.uploads.part
+    }
+
     /// Takes the next bytes. Waits when too many parts are on their way, so memory stays bounded.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.written += bytes.len() as u64;

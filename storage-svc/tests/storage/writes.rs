@@ -187,6 +187,7 @@ async fn too_many_writes_are_refused_before_they_begin() {
     let limits = Limits {
         concurrent_writes: 1,
         write_idle: Duration::from_millis(1500),
+        ..Limits::default()
     };
     let gateway = Gateway::start(directory, store, limits).await;
     let mut client = gateway.client();

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use push::{PushError, STATE_FILE};
 use service_kit::{TrustDomain, certs::DevelopmentCa};
+use tokio_util::sync::CancellationToken;
 
 use super::harness::{RunningPusher, SETTLE, World, day, eventually, pusher, set};
 
@@ -170,11 +171,16 @@ async fn a_pusher_that_is_told_to_stop_goes_on_later() {
     for (key, content) in &files {
         world.write(key, content);
     }
-    let pusher = RunningPusher::start(world.of_cluster("a"));
+    let shutdown = CancellationToken::new();
+    let interrupted = tokio::spawn(pusher(world.of_cluster("a"), "host").once(shutdown.clone()));
     eventually("it is in the middle", || world.pushed("a").len() > 20).await;
-    pusher.stop().await;
+    shutdown.cancel();
+    let error = interrupted.await.unwrap().unwrap_err();
     let first = world.pushed("a").len();
     assert!(first < 300, "it was too fast for this test");
+    // It says that it is not done, and what it has begun is whole.
+    let left = format!("stopped with {} files to go ({first} files", 300 - first);
+    assert!(error.to_string().contains(&left), "{error}");
     let report = world.once(world.of_cluster("a")).await.unwrap();
     assert_eq!((report.uploaded, report.present), (300 - first, 0));
     assert_eq!(world.pushed("a"), expected(&files));
