@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::{
     array::{AsArray as _, RecordBatch},
-    datatypes::{Int64Type, TimestampMicrosecondType, UInt32Type},
+    datatypes::{Int64Type, UInt32Type},
 };
 use chrono::DateTime;
 use cost_model::{
@@ -13,15 +13,13 @@ use cost_model::{
     naming::{UNALLOCATED, UNDEFINED},
 };
 use cost_plan::dictionary::{Code, Names};
-use datafusion::{
-    error::{DataFusionError, Result},
-    logical_expr::col,
-};
+use datafusion::{error::Result, logical_expr::col};
 use fedcost_proto::query::v1::Cluster;
 use lake::{TableName, schema::allocations};
 
 use crate::{
     answer::timestamp,
+    columns::{codes, times},
     plan::{CodedField, CodedKey, Reader, Rows, filter_columns, key_column, told_apart},
     release::Served,
 };
@@ -162,21 +160,6 @@ const REGION_LABELS: [&str; 4] = [
     "label_failure_domain_beta_kubernetes_io_region",
     "failure_domain_beta_kubernetes_io_region",
 ];
-
-fn codes<'a>(rows: &'a RecordBatch, column: &str) -> Result<&'a [Code]> {
-    let column_or = rows
-        .column_by_name(column)
-        .and_then(|column| column.as_primitive_opt::<UInt32Type>());
-    let column_or = column_or.ok_or_else(|| DataFusionError::Internal(format!("column {column} is missing")))?;
-    Ok(column_or.values())
-}
-
-fn times<'a>(rows: &'a RecordBatch, column: &str) -> Result<&'a [i64]> {
-    let times = rows.column_by_name(column);
-    let times = times.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-    let times = times.ok_or_else(|| DataFusionError::Internal(format!("column {column} is missing")))?;
-    Ok(times.values())
-}
 
 /// What is known of a cluster from its files.
 #[derive(Default)]

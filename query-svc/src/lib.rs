@@ -4,6 +4,7 @@
 mod allocate;
 mod answer;
 mod catalog;
+mod columns;
 pub mod config;
 mod grpc;
 mod plan;
@@ -31,11 +32,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::Config;
-use self::{
-    grpc::{Limits, QueryHandlers},
-    plan::Planner,
-    release::Releases,
-};
+use self::{grpc::QueryHandlers, plan::Planner, release::Releases};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "query-svc";
@@ -75,12 +72,7 @@ pub async fn serve_with_metrics(
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
         .build_arc()?;
     let releases = Releases::new(lake, config.warm_mib << 20);
-    let limits = Limits {
-        concurrent: config.limits.concurrent,
-        waiting: config.limits.waiting,
-        items: config.limits.items,
-    };
-    let handlers = QueryHandlers::new(Planner::new(&runtime), releases.clone(), limits);
+    let handlers = QueryHandlers::new(Planner::new(&runtime), releases.clone(), config.limits);
     let service = QueryServiceServer::new(handlers)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use arrow::{
-    array::{AsArray as _, ListArray, RecordBatch},
-    datatypes::{Float64Type, UInt32Type},
-};
+use arrow::array::RecordBatch;
 use cost_model::AssetFilter;
 use cost_plan::dictionary::{Code, EMPTY, Names};
 use datafusion::{
-    error::{DataFusionError, Result},
+    error::Result,
     functions_aggregate::expr_fn::sum,
     logical_expr::{Expr, col},
 };
@@ -21,6 +18,7 @@ use rustc_hash::FxHashMap;
 
 use super::{ItemKey, filtered_rows, totals::Resources};
 use crate::{
+    columns::{codes, numbers, structs},
     plan::{self, CPU_COST, GPU_COST, RAM_COST, Reader, Rows, key_column, sum_of},
     question::AllocationQuestion,
 };
@@ -51,19 +49,6 @@ type AssetKey = (usize, Code, Code, Code);
 struct AssetTotals {
     resources: FxHashMap<AssetKey, Resources>,
     total: FxHashMap<AssetKey, f64>,
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::ArrayRef> {
-    let column = batch.column_by_name(name);
-    column.ok_or_else(|| DataFusionError::Internal(format!("column {name} of asset shares is missing")))
-}
-
-fn codes<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [Code]> {
-    Ok(column(batch, name)?.as_primitive::<UInt32Type>().values())
-}
-
-fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [f64]> {
-    Ok(column(batch, name)?.as_primitive::<Float64Type>().values())
 }
 
 /// Adds assets up by set, cluster, name and kind; `by_node` tells whether nodes are told apart.
@@ -197,14 +182,8 @@ fn fraction(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-/// The structs of a row's list.
-fn entries(batch: &RecordBatch, name: &str, row: usize) -> Result<RecordBatch> {
-    let lists: &ListArray = column(batch, name)?.as_list();
-    Ok(RecordBatch::from(lists.value(row).as_struct()))
-}
-
 fn volumes(batch: &RecordBatch, row: usize, set: usize, disk: Code, totals: &AssetTotals) -> Result<Vec<AssetShare>> {
-    let volumes = entries(batch, allocations::VOLUMES, row)?;
+    let volumes = structs(batch, allocations::VOLUMES, row)?;
     let (clusters, names) = (codes(&volumes, "cluster")?, codes(&volumes, "name")?);
     let (ids, costs) = (codes(&volumes, "provider_id")?, numbers(&volumes, "cost")?);
     let shares = (0..volumes.num_rows()).map(|at| {
@@ -233,7 +212,7 @@ fn load_balancers(
     totals: &AssetTotals,
     names: &Names,
 ) -> Result<Vec<AssetShare>> {
-    let balancers = entries(batch, allocations::LOAD_BALANCERS, row)?;
+    let balancers = structs(batch, allocations::LOAD_BALANCERS, row)?;
     let (keys, services) = (codes(&balancers, "key")?, codes(&balancers, "service")?);
     let costs = numbers(&balancers, "cost")?;
     let shares = (0..balancers.num_rows()).map(|at| {

@@ -7,10 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use arrow::{
-    array::{AsArray as _, UInt32Array},
-    datatypes::{DataType, Float64Type, TimestampMicrosecondType, UInt32Type},
-};
+use arrow::{array::UInt32Array, datatypes::DataType};
 use cost_model::naming::Labels as _;
 use cost_plan::dictionary::{Code, Dictionary, EMPTY};
 use datafusion::{
@@ -27,6 +24,7 @@ use super::{
     totals::{Allocated, Available},
 };
 use crate::{
+    columns::{codes, numbers, times},
     plan::{CodeArguments, CodedLabels, Factors, PerCodes, Place, Reader, Rows, UNSHARED_COST, key_column, sum_of},
     question::{AllocationQuestion, Sharing},
 };
@@ -263,17 +261,12 @@ pub(super) async fn shared_costs(
 
     let mut weights: Vec<(i64, Vec<Code>, f64)> = Vec::new();
     for batch in &batches {
-        let column = |name: &str| {
-            let column = batch.column_by_name(name);
-            column.ok_or_else(|| datafusion::error::DataFusionError::Internal(format!("column {name} is missing")))
-        };
-        let windows = column(allocations::WINDOW_START)?.as_primitive::<TimestampMicrosecondType>();
-        let sums = column("weight")?.as_primitive::<Float64Type>();
-        let keys = (0..key_count).map(|key| Ok(column(&key_column(key))?.as_primitive::<UInt32Type>().values()));
+        let (windows, sums) = (times(batch, allocations::WINDOW_START)?, numbers(batch, "weight")?);
+        let keys = (0..key_count).map(|key| codes(batch, &key_column(key)));
         let keys = keys.collect::<Result<Vec<_>>>()?;
         weights.extend((0..batch.num_rows()).map(|row| {
             let codes = keys.iter().map(|codes| codes[row]).collect();
-            (windows.value(row), codes, sums.value(row))
+            (windows[row], codes, sums[row])
         }));
     }
     let mut items_in: FxHashMap<i64, usize> = FxHashMap::default();

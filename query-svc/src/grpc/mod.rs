@@ -28,6 +28,7 @@ use self::error::QueryError;
 use crate::{
     answer::{self, Answer, SetOf, SetSummary, allocation_messages, asset_messages, pieces, timestamp, window_message},
     catalog,
+    config::LimitsConfig,
     plan::{Planner, Reader, Sets},
     release::{Releases, Served},
 };
@@ -38,28 +39,17 @@ const ITEMS_PER_MESSAGE: usize = 256;
 /// Bytes from which on a message is sent, so that none grows past what gRPC takes.
 const MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES / 2;
 
-/// What questions may use up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Questions that are answered at once.
-    pub(crate) concurrent: usize,
-    /// Questions that may wait for that.
-    pub(crate) waiting: usize,
-    /// Items in one answer.
-    pub(crate) items: usize,
-}
-
 /// Answers the calls of `fedcost.query.v1`.
 pub(crate) struct QueryHandlers {
     planner: Planner,
     releases: Releases,
-    limits: Limits,
+    limits: LimitsConfig,
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
 impl QueryHandlers {
-    pub(crate) fn new(planner: Planner, releases: Releases, limits: Limits) -> Self {
+    pub(crate) fn new(planner: Planner, releases: Releases, limits: LimitsConfig) -> Self {
         Self {
             planner,
             releases,
