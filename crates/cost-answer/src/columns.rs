@@ -2,8 +2,8 @@
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, ListArray, MapArray, RecordBatch, StringArray,
-        StringViewArray, StructArray,
+        Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, ListArray, MapArray, PrimitiveArray, RecordBatch,
+        StringArray, StringViewArray, StructArray,
     },
     buffer::{NullBuffer, OffsetBuffer},
     datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt32Type},
@@ -115,23 +115,26 @@ impl<'a> Source<'a> {
         let Some(column) = self.column(name) else {
             return Ok(TextsColumn(None));
         };
+        let (keys, column) = looked_up(column);
         let lists = column
             .as_list_opt::<i32>()
             .ok_or_else(|| mismatch(name, column, "List of Utf8"))?;
         let items = TextColumn::of(name, lists.values())?;
-        Ok(TextsColumn(Some((Ranges::of_lists(lists), items))))
+        Ok(TextsColumn(Some((Ranges::of_lists(lists).by(keys), items))))
     }
 
     pub(crate) fn entries(self, name: &str) -> Result<MapColumn<'a>, ColumnsError> {
         let Some(column) = self.column(name) else {
             return Ok(MapColumn(None));
         };
+        let (keys, column) = looked_up(column);
         let maps = column
             .as_map_opt()
             .ok_or_else(|| mismatch(name, column, "Map of Utf8 to Utf8"))?;
-        let keys = TextColumn::of(name, maps.keys())?;
+        let ranges = Ranges::of_maps(maps).by(keys);
+        let names = TextColumn::of(name, maps.keys())?;
         let values = TextColumn::of(name, maps.values())?;
-        Ok(MapColumn(Some((Ranges::of_maps(maps), keys, values))))
+        Ok(MapColumn(Some((ranges, names, values))))
     }
 
     /// A list of structs: where each row's items are, and the items.
@@ -167,6 +170,17 @@ fn mismatch(column: &str, found: &ArrayRef, expected: &'static str) -> ColumnsEr
         expected,
     }
 }
+
+/// The keys of a column that is a dictionary, and its values; any other column as it is.
+fn looked_up(column: &ArrayRef) -> (Option<Keys<'_>>, &ArrayRef) {
+    match column.as_dictionary_opt::<Int32Type>() {
+        Some(dictionary) => (Some(dictionary.keys()), dictionary.values()),
+        None => (None, column),
+    }
+}
+
+/// For each row where its value is in a dictionary.
+type Keys<'a> = &'a PrimitiveArray<Int32Type>;
 
 /// Texts in any of the layouts that a plan may end with.
 #[derive(Clone, Copy, Debug)]
@@ -266,6 +280,7 @@ impl TimeColumn<'_> {
 /// Where the items of each row are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranges<'a> {
+    keys: Option<Keys<'a>>,
     offsets: &'a OffsetBuffer<i32>,
     nulls: Option<&'a NullBuffer>,
 }
@@ -273,6 +288,7 @@ pub(crate) struct Ranges<'a> {
 impl<'a> Ranges<'a> {
     fn of_lists(lists: &'a ListArray) -> Self {
         Self {
+            keys: None,
             offsets: lists.offsets(),
             nulls: lists.nulls(),
         }
@@ -280,12 +296,24 @@ impl<'a> Ranges<'a> {
 
     fn of_maps(maps: &'a MapArray) -> Self {
         Self {
+            keys: None,
             offsets: maps.offsets(),
             nulls: maps.nulls(),
         }
     }
 
+    /// The same for rows that look their lists up by these keys.
+    fn by(self, keys: Option<Keys<'a>>) -> Self {
+        Self { keys, ..self }
+    }
+
     pub(crate) fn get(&self, row: usize) -> std::ops::Range<usize> {
+        let row = match self.keys {
+            None => row,
+            Some(keys) if keys.is_null(row) => return 0..0,
+            // Keys of a valid dictionary are not negative.
+            Some(keys) => keys.value(row) as usize,
+        };
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return 0..0;
         }

@@ -25,45 +25,48 @@ pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
 
 /// A number rounded to five decimals, as allocations have them.
 pub(crate) fn five_decimals(out: &mut Vec<u8>, value: f64) {
-    if !decimals::<100_000>(out, value) {
+    if !decimals::<5>(out, value) {
         number(out, number::round_to_five_decimals(value).unwrap_or(f64::NAN));
     }
 }
 
 /// A number rounded to six decimals, as assets have them.
 pub(crate) fn six_decimals(out: &mut Vec<u8>, value: f64) {
-    if !decimals::<1_000_000>(out, value) {
+    if !decimals::<6>(out, value) {
         number(out, number::round_to_six_decimals(value).unwrap_or(f64::NAN));
     }
 }
 
-/// Writes `value` rounded to units of one in `UNITS`, halves away from zero. False, and nothing written, when it has
-/// too many digits for that.
-fn decimals<const UNITS: u64>(out: &mut Vec<u8>, value: f64) -> bool {
+/// Writes `value` rounded to `DIGITS` decimals, halves away from zero. False, and nothing written, when it has too many
+/// digits for that.
+fn decimals<const DIGITS: usize>(out: &mut Vec<u8>, value: f64) -> bool {
     if value == 0.0 {
         out.push(b'0');
         return true;
     }
-    let scaled = value * UNITS as f64;
-    if scaled.is_nan() || scaled.abs() >= MOST_DIGITS {
+    let units = const { 10_u64.pow(DIGITS as u32) };
+    let scaled = value.abs() * units as f64;
+    // Not a number is no less.
+    if !(scaled < MOST_DIGITS) {
         return false;
     }
-    let rounded = scaled.round() as i64;
-    if rounded < 0 {
+    let whole = scaled as u64;
+    let rounded = whole + u64::from(scaled - whole as f64 >= 0.5);
+    if value < 0.0 && rounded > 0 {
         out.push(b'-');
     }
-    let digits = rounded.unsigned_abs();
-    out.extend_from_slice(itoa::Buffer::new().format(digits / UNITS).as_bytes());
-    let mut rest = digits % UNITS;
+    out.extend_from_slice(itoa::Buffer::new().format(rounded / units).as_bytes());
+    let mut rest = rounded % units;
     if rest > 0 {
-        out.push(b'.');
-        let mut unit = UNITS / 10;
-        while rest > 0 {
+        let mut digits = [0; DIGITS];
+        for digit in digits.iter_mut().rev() {
             // Below ten.
-            out.push(b'0' + (rest / unit) as u8);
-            rest %= unit;
-            unit /= 10;
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
+        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        out.push(b'.');
+        out.extend_from_slice(&digits[..DIGITS - zeros]);
     }
     true
 }

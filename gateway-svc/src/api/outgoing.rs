@@ -12,7 +12,7 @@ use bytes::Bytes;
 use fedcost_proto::query::v1::ColumnsResponse;
 use futures::Stream;
 use http::{HeaderValue, header};
-use tokio::{sync::mpsc, task::spawn_blocking, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument;
@@ -20,14 +20,15 @@ use tracing::Instrument;
 use super::incoming::{Incoming, Sets};
 use crate::error::ApiError;
 
-/// How many bytes are gathered before they are passed on.
-const CHUNK_BYTES: usize = 512 * 1024;
+/// How many bytes are gathered before they are passed on: few enough to be written in a moment, so that writing needs no
+/// thread of its own, and to stay in the processor's cache until they are sent.
+const CHUNK_BYTES: usize = 256 * 1024;
 /// Room for the item that goes beyond that.
 const ITEM_BYTES: usize = 16 * 1024;
-/// From how many rows on writing is worth another thread.
-const MANY_ROWS: usize = 256;
-/// Batches that are read ahead, and chunks that are written ahead.
-const AHEAD: usize = 2;
+/// Batches that are read ahead.
+const BATCHES_AHEAD: usize = 2;
+/// Chunks that are written ahead.
+const CHUNKS_AHEAD: usize = 8;
 
 /// Writes the rows of an answer.
 pub(crate) trait Writer: Send + 'static {
@@ -61,8 +62,8 @@ pub(crate) async fn respond<W: Writer>(
     let first = incoming.next().await?;
     let mut buffer = Vec::with_capacity(ITEM_BYTES);
     writer.begin(sets, &mut buffer)?;
-    let (batches, read) = mpsc::channel(AHEAD);
-    let (chunks, written) = mpsc::channel::<Chunk>(AHEAD);
+    let (batches, read) = mpsc::channel(BATCHES_AHEAD);
+    let (chunks, written) = mpsc::channel::<Chunk>(CHUNKS_AHEAD);
     tokio::spawn(read_all(first, incoming, batches).in_current_span());
     tokio::spawn(
         async move {
@@ -117,18 +118,8 @@ async fn write_all<W: Writer>(
         let Some(batch) = batch else { break };
         let mut row = 0;
         while row < batch.num_rows() {
-            if batch.num_rows() - row < MANY_ROWS {
-                row = writer.write(&batch, row, &mut buffer)?;
-            } else {
-                let batch = batch.clone();
-                (writer, buffer, row) = spawn_blocking(move || {
-                    buffer.reserve(CHUNK_BYTES + ITEM_BYTES);
-                    let row = writer.write(&batch, row, &mut buffer)?;
-                    Ok::<_, ApiError>((writer, buffer, row))
-                })
-                .await
-                .map_err(|_| ApiError::Panicked)??;
-            }
+            buffer.reserve(CHUNK_BYTES + ITEM_BYTES - buffer.len().min(CHUNK_BYTES));
+            row = writer.write(&batch, row, &mut buffer)?;
             if !has_room(&buffer) && chunks.send(Ok(Bytes::from(std::mem::take(&mut buffer)))).await.is_err() {
                 return Ok(());
             }

@@ -54,7 +54,7 @@ struct AssetTotals {
 /// Adds assets up by set, cluster, name and kind; `by_node` tells whether nodes are told apart.
 async fn asset_totals(reader: &Reader<'_>, by_node: bool) -> Result<AssetTotals> {
     let columns = ["cluster", "name", assets::TYPE].into();
-    let Rows { frame, input } = reader.rows(TableName::Assets, &columns, &AssetFilter::All).await?;
+    let Rows { frame, input, .. } = reader.rows(TableName::Assets, &columns, &AssetFilter::All).await?;
     let mut keys: Vec<Expr> = ["cluster", "name", assets::TYPE].map(col).to_vec();
     keys.push(reader.sets.column().alias(plan::SET));
     let sums = ["cpu_total_cost", "gpu_total_cost", "ram_total_cost", "total_cost"];
@@ -102,7 +102,7 @@ pub(super) async fn asset_shares(
     } else {
         &["cluster"]
     };
-    let Rows { frame, input } = filtered_rows(reader, question, places.iter().copied().collect()).await?;
+    let Rows { frame, input, .. } = filtered_rows(reader, question, places.iter().copied().collect()).await?;
     let mut keys = reader.keys(&question.aggregation);
     let key_count = keys.len();
     keys.push(reader.sets.column().alias(plan::SET));

@@ -12,14 +12,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
-use cost_plan::{
-    aggregate::{self, Input},
-    dictionary::EMPTY,
-};
+use cost_plan::{aggregate, dictionary::EMPTY};
 use datafusion::{
     error::Result,
     logical_expr::{Expr, col, lit, when},
-    prelude::DataFrame,
 };
 use lake::{TableName, schema::allocations};
 use rustc_hash::FxHashMap;
@@ -143,7 +139,8 @@ impl Changes {
         columns
     }
 
-    fn apply(self, frame: DataFrame, input: &mut Input) -> Result<DataFrame> {
+    fn apply(self, mut rows: Rows) -> Result<Rows> {
+        let input = &mut rows.input;
         let mut changed: Vec<(&'static str, Expr)> = Vec::new();
         if let Some((places, factors)) = self.idle {
             for ((resource, factors), cost) in [CPU_COST, GPU_COST, RAM_COST].into_iter().zip(factors).zip(IDLE_TAKERS)
@@ -162,26 +159,20 @@ impl Changes {
             changed.push(("shared_cost", col("shared_cost") + part));
         }
         if changed.is_empty() {
-            return Ok(frame);
+            return Ok(rows);
         }
-        let names: Vec<String> = frame
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
-        let columns = names.iter().map(|name| {
-            let change = changed.iter().find(|(column, _)| column == name);
+        for (column, _) in &changed {
+            input.without.remove(column);
+        }
+        let columns = rows.frame.schema().fields().iter().map(|field| {
+            let change = changed.iter().find(|(column, _)| column == field.name());
             change.map_or_else(
-                || col(name.as_str()),
+                || col(field.name()),
                 |(column, expression)| expression.clone().alias(*column),
             )
         });
         let columns: Vec<Expr> = columns.collect();
-        for (column, _) in &changed {
-            input.without.remove(column);
-        }
-        frame.select(columns)
+        rows.try_map(|frame| frame.select(columns.clone()))
     }
 }
 
@@ -206,10 +197,10 @@ async fn filtered_rows(
     columns.extend(question.sharing.columns());
     let mut rows = reader.rows(TableName::Allocations, &columns, &question.filter).await?;
     if let Some(matches) = reader.matches(&question.filter) {
-        rows.frame = rows.frame.filter(matches)?;
+        rows = rows.try_map(|frame| frame.filter(matches.clone()))?;
     }
     if let Some(name) = sharing_name(&question.sharing, reader.served.warm().dictionary()) {
-        rows.frame = rows.frame.filter(name.eq(lit(EMPTY)))?;
+        rows = rows.try_map(|frame| frame.filter(name.clone().eq(lit(EMPTY))))?;
     }
     Ok(rows)
 }
@@ -220,10 +211,10 @@ async fn rows(reader: &Reader<'_>, question: &AllocationQuestion, changes: Chang
     if question.metadata {
         columns.extend(allocations::MEMBER_MAPS);
     }
-    let Rows { frame, mut input } = filtered_rows(reader, question, columns).await?;
-    input.metadata = question.metadata;
-    let frame = changes.apply(frame, &mut input)?;
-    let keys = reader.group_by(&question.aggregation);
-    input.without.extend(UNTOLD);
-    reader.run(aggregate::allocations(frame, keys, &input)?).await
+    let mut rows = changes.apply(filtered_rows(reader, question, columns).await?)?;
+    rows.input.metadata = question.metadata;
+    rows.input.without.extend(UNTOLD);
+    let (keys, input) = (reader.group_by(&question.aggregation), rows.input.clone());
+    let add_up = |frame| aggregate::allocations(frame, keys.clone(), &input);
+    reader.run_parts(rows, &question.aggregation, add_up).await
 }

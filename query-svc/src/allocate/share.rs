@@ -251,7 +251,7 @@ pub(super) async fn shared_costs(
 ) -> Result<FxHashMap<ItemKey, SharedParts>> {
     let dictionary = reader.served.warm().dictionary();
     let windows = shared_windows(question, allocated, idle, hours_of, dictionary);
-    let Rows { frame, input } = filtered_rows(reader, question, [allocations::UNMOUNTED].into()).await?;
+    let Rows { frame, input, .. } = filtered_rows(reader, question, [allocations::UNMOUNTED].into()).await?;
     let frame = frame.filter(col(allocations::UNMOUNTED).is_false())?;
     let mut keys = reader.keys(&question.aggregation);
     let key_count = keys.len();

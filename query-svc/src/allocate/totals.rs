@@ -166,7 +166,7 @@ pub(super) async fn allocated(reader: &Reader<'_>, question: &AllocationQuestion
     columns.extend(filter_columns(&question.filter));
     columns.extend(question.sharing.columns());
     // Nothing is left out: what the filter drops is part of the totals.
-    let Rows { frame, input } = reader
+    let Rows { frame, input, .. } = reader
         .rows(TableName::Allocations, &columns, &AllocationFilter::All)
         .await?;
     let mut keys: Vec<Expr> = vec![col(allocations::WINDOW_START), col(allocations::UNMOUNTED)];
@@ -250,7 +250,7 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
     if by_node {
         columns.insert("name");
     }
-    let Rows { frame, input } = reader
+    let Rows { frame, input, .. } = reader
         .rows(TableName::Assets, &columns, &cost_model::AssetFilter::All)
         .await?;
     let kinds = {

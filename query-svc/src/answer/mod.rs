@@ -49,7 +49,7 @@ pub(crate) async fn allocations(
     } = allocate::answer(reader, question, now).await?;
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
-    let mut table = Table::new(&rows, TableName::Allocations, keys, dictionary)?;
+    let mut table = Table::new(rows, TableName::Allocations, keys, dictionary)?;
     if !shared.is_empty() {
         add_shared_costs(&mut table, &shared, question.sharing.breakdown)?;
     }
@@ -74,7 +74,7 @@ pub(crate) async fn assets(reader: &Reader<'_>, question: &AssetQuestion) -> Res
     let rows = reader.assets(&question.aggregation, &question.filter).await?;
     let keys = question.aggregation.name_keys().len();
     let dictionary = reader.served.warm().dictionary();
-    let table = Table::new(&rows, TableName::Assets, keys, dictionary)?;
+    let table = Table::new(rows, TableName::Assets, keys, dictionary)?;
     let rank = match question.page.sort_by {
         SortBy::TotalCost => sum(&table, &["total_cost"]),
         other => rank(&table, other),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array as _, ArrayRef, AsArray as _, RecordBatch, UInt32Array},
-    compute::{concat_batches, take_record_batch},
+    compute::{concat, take},
     datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type},
 };
 use chrono::DateTime;
@@ -14,7 +14,7 @@ use cost_plan::dictionary::{Code, Dictionary, EMPTY, Names};
 use datafusion::error::{DataFusionError, Result};
 use lake::{TableName, schema::allocations};
 
-use super::texts::{Meaning, meaning, texts, written, written_structs};
+use super::texts::{Meaning, dictionary, meaning, texts, written, written_structs};
 use crate::{
     plan::{self, Sets, key_column},
     question::Page,
@@ -55,19 +55,39 @@ fn missing(column: &str) -> DataFusionError {
     DataFusionError::Internal(format!("column {column} of the result is missing or of another type"))
 }
 
+/// The rows of all batches. Each column's parts are given up as soon as they are joined, since there may be many rows.
+fn joined(batches: Vec<RecordBatch>) -> Result<RecordBatch> {
+    if batches.len() == 1 {
+        return Ok(batches
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| RecordBatch::new_empty(Arc::new(Schema::empty()))));
+    }
+    let schema = batches
+        .first()
+        .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+    let mut columns: Vec<_> = batches
+        .into_iter()
+        .map(|batch| batch.into_parts().1.into_iter())
+        .collect();
+    let columns = schema.fields().iter().map(|_| {
+        let parts: Vec<ArrayRef> = columns.iter_mut().filter_map(Iterator::next).collect();
+        concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
 impl Table {
     /// The items that a plan gave, whose names are made of `keys` keys.
     pub(crate) fn new(
-        batches: &[RecordBatch],
+        batches: Vec<RecordBatch>,
         base: TableName,
         keys: usize,
         dictionary: &Arc<Dictionary>,
     ) -> Result<Self> {
-        let schema = batches
-            .first()
-            .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
         Ok(Self {
-            rows: concat_batches(&schema, batches)?,
+            rows: joined(batches)?,
             special_names: Vec::new(),
             keys,
             base,
@@ -249,27 +269,32 @@ struct Written {
 const ASSET_NAME: &str = "asset_name";
 
 impl Answer {
-    fn new(table: Table, order: Vec<u32>, sets: Vec<SetSummary>) -> Result<Self> {
+    fn new(mut table: Table, order: Vec<u32>, sets: Vec<SetSummary>) -> Result<Self> {
         let base = table.base.schema();
-        let columns: Vec<Written> = table
-            .rows
-            .schema_ref()
-            .fields()
-            .iter()
-            .enumerate()
-            .filter_map(|(column, field)| {
-                let how = how(
-                    field,
-                    base.field_with_name(field.name()).ok(),
-                    table.rows.column(column),
-                )?;
-                let name = match (table.base, field.name().as_str()) {
-                    (TableName::Assets, NAME) => ASSET_NAME.to_owned(),
-                    (_, name) => name.to_owned(),
-                };
-                Some(Written { column, how, name })
-            })
-            .collect();
+        let (schema, mut rows, _) = table.rows.into_parts();
+        let names = table.dictionary.read();
+        let mut fields = schema.fields().to_vec();
+        let mut columns = Vec::new();
+        for (column, field) in schema.fields().iter().enumerate() {
+            let of_table = base.field_with_name(field.name()).ok();
+            let Some(mut how) = how(field, of_table, &rows[column]) else {
+                continue;
+            };
+            if let How::Codes(meaning) = how {
+                let codes = rows[column].as_primitive::<UInt32Type>().values();
+                if let Some(dictionary) = dictionary(codes, meaning, &names)? {
+                    fields[column] = Arc::new(Field::new(field.name(), dictionary.data_type().clone(), true));
+                    (rows[column], how) = (dictionary, How::AsIs);
+                }
+            }
+            let name = match (table.base, field.name().as_str()) {
+                (TableName::Assets, NAME) => ASSET_NAME.to_owned(),
+                (_, name) => name.to_owned(),
+            };
+            columns.push(Written { column, how, name });
+        }
+        drop(names);
+        table.rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), rows)?;
         let mut answer = Self {
             table,
             order,
@@ -304,8 +329,7 @@ impl Answer {
     }
 
     fn chunk_of(&self, order: &[u32]) -> Result<RecordBatch> {
-        let wanted: Vec<usize> = self.columns.iter().map(|written| written.column).collect();
-        let rows = take_record_batch(&self.table.rows.project(&wanted)?, &UInt32Array::from(order.to_vec()))?;
+        let rows = UInt32Array::from(order.to_vec());
         let names = self.table.dictionary.read();
         let set_of: ArrayRef = match self.table.codes(plan::SET) {
             Some(sets) => Arc::new(UInt32Array::from_iter_values(
@@ -318,11 +342,16 @@ impl Answer {
             Field::new(NAME, DataType::Utf8, false),
         ];
         let mut columns: Vec<ArrayRef> = vec![set_of, self.names(order, &names)];
-        for (written_column, column) in self.columns.iter().zip(rows.columns()) {
+        for written_column in &self.columns {
+            let column = self.table.rows.column(written_column.column);
             let column = match written_column.how {
-                How::AsIs => Arc::clone(column),
-                How::Codes(meaning) => written(column.as_primitive::<UInt32Type>().values(), meaning, &names)?,
-                How::Structs => written_structs(column.as_list(), &names)?,
+                How::AsIs => take(column, &rows, None)?,
+                How::Codes(meaning) => {
+                    let codes = column.as_primitive::<UInt32Type>().values();
+                    let codes: Vec<Code> = order.iter().map(|row| codes[*row as usize]).collect();
+                    written(&codes, meaning, &names)?
+                }
+                How::Structs => written_structs(column.as_list(), order, &names)?,
             };
             fields.push(Field::new(&written_column.name, column.data_type().clone(), true));
             columns.push(column);

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, AsArray as _, ListArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
-        StructArray,
+        ArrayRef, AsArray as _, DictionaryArray, ListArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+        StructArray, UInt32Array,
     },
-    datatypes::{DataType, Field, FieldRef, Fields, UInt32Type},
+    buffer::OffsetBuffer,
+    compute::take,
+    datatypes::{DataType, Field, FieldRef, Fields, Int32Type, UInt32Type},
 };
 use cost_plan::dictionary::{Code, Names};
 use datafusion::error::Result;
+use rustc_hash::FxHashMap;
 
 /// What a code of a column stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,37 @@ pub(super) fn written(codes: &[Code], meaning: Meaning, names: &Names) -> Result
     })
 }
 
+/// With fewer rows than this a dictionary brings nothing.
+const DICTIONARY_ROWS: usize = 256;
+/// How many rows a value of a dictionary is of, at least and on average.
+const ROWS_PER_VALUE: usize = 4;
+
+/// A column of codes as a dictionary of what they stand for; none when too few rows have the same.
+pub(super) fn dictionary(codes: &[Code], meaning: Meaning, names: &Names) -> Result<Option<ArrayRef>> {
+    let most = codes.len() / ROWS_PER_VALUE;
+    if codes.len() < DICTIONARY_ROWS {
+        return Ok(None);
+    }
+    let mut distinct: Vec<Code> = Vec::new();
+    let mut known: FxHashMap<Code, i32> = FxHashMap::default();
+    let mut keys: Vec<i32> = Vec::with_capacity(codes.len());
+    for code in codes {
+        let key = *known.entry(*code).or_insert_with(|| {
+            distinct.push(*code);
+            distinct.len() as i32 - 1
+        });
+        if distinct.len() > most {
+            return Ok(None);
+        }
+        keys.push(key);
+    }
+    let values = written(&distinct, meaning, names)?;
+    Ok(Some(Arc::new(DictionaryArray::<Int32Type>::try_new(
+        keys.into(),
+        values,
+    )?)))
+}
+
 /// A column of texts.
 pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>, rows: usize) -> ArrayRef {
     let mut column = StringBuilder::with_capacity(rows, rows * 16);
@@ -72,9 +106,14 @@ pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>, rows: usize) -> Ar
     Arc::new(column.finish())
 }
 
-/// Writes out the codes within lists of structs.
-pub(super) fn written_structs(lists: &ListArray, names: &Names) -> Result<ArrayRef> {
-    let structs = lists.values().as_struct();
+/// Takes lists of structs in this order of rows, and writes out the codes within. Most lists are empty.
+pub(super) fn written_structs(lists: &ListArray, order: &[u32], names: &Names) -> Result<ArrayRef> {
+    let offsets = lists.value_offsets();
+    let span = |row: &u32| offsets[*row as usize] as u32..offsets[*row as usize + 1] as u32;
+    let lengths = OffsetBuffer::from_lengths(order.iter().map(|row| span(row).len()));
+    let items = UInt32Array::from_iter_values(order.iter().flat_map(span));
+    let structs = take(lists.values(), &items, None)?;
+    let structs = structs.as_struct();
     let (mut fields, mut columns): (Vec<FieldRef>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
     for (column, field) in structs.columns().iter().zip(structs.fields()) {
         match column.as_primitive_opt::<UInt32Type>() {
@@ -90,11 +129,6 @@ pub(super) fn written_structs(lists: &ListArray, names: &Names) -> Result<ArrayR
     }
     let fields = Fields::from(fields);
     let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
-    let structs = StructArray::try_new_with_length(fields, columns, None, structs.len())?;
-    Ok(Arc::new(ListArray::try_new(
-        item,
-        lists.offsets().clone(),
-        Arc::new(structs),
-        None,
-    )?))
+    let structs = StructArray::try_new_with_length(fields, columns, None, items.len())?;
+    Ok(Arc::new(ListArray::try_new(item, lengths, Arc::new(structs), None)?))
 }

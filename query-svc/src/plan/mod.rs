@@ -4,6 +4,7 @@ mod factor;
 mod filter;
 mod keys;
 mod labels;
+mod parts;
 mod per_codes;
 mod rows;
 mod sets;
@@ -28,6 +29,7 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use futures::StreamExt as _;
+use indexmap::IndexMap;
 use lake::{TableName, schema::assets};
 
 pub(crate) use self::{
@@ -40,7 +42,7 @@ pub(crate) use self::{
 };
 use crate::{
     release::Served,
-    warm::{self, ScanCounts},
+    warm::{self, ClusterTest, ScanCounts, ScanPart},
 };
 
 /// Column of a result that counts its sets from 0.
@@ -48,9 +50,6 @@ pub(crate) const SET: &str = "set";
 
 /// Below this many rows, a second thread costs more than it brings.
 const PARALLEL_ROWS: u64 = 64 * 1024;
-
-/// Columns that have about as many values as there are rows.
-const FINE_COLUMNS: [&str; 1] = ["pod"];
 
 /// Column of a result that holds the code of a key.
 pub(crate) fn key_column(index: usize) -> String {
@@ -152,7 +151,20 @@ pub(crate) struct Reader<'a> {
 /// Rows of a table, and what adding them up needs to know.
 pub(crate) struct Rows {
     pub(crate) frame: DataFrame,
+    /// The same rows, cluster by cluster in parts that threads add up on their own; none where that brings nothing.
+    pub(crate) parts: Vec<DataFrame>,
     pub(crate) input: Input,
+}
+
+impl Rows {
+    /// Changes the rows.
+    pub(crate) fn try_map(self, change: impl Fn(DataFrame) -> Result<DataFrame>) -> Result<Self> {
+        Ok(Self {
+            frame: change(self.frame)?,
+            parts: self.parts.into_iter().map(&change).collect::<Result<_>>()?,
+            input: self.input,
+        })
+    }
 }
 
 /// The table that tells these columns apart at the least cost, and why.
@@ -201,42 +213,55 @@ impl<'a> Reader<'a> {
             .collect();
         let warm = self.served.warm();
         let mut zero: Option<BTreeSet<&'static str>> = None;
+        // How many rows each cluster has, as long as all blocks are in memory.
+        let mut rows_of = Some(IndexMap::default());
         for spec in &blocks {
             // Of what is not in memory nothing is known.
-            let known = warm
-                .peek(spec)
-                .await
-                .map(|block| block.zero.clone())
-                .unwrap_or_default();
+            let block = warm.peek(spec).await;
+            let known = block.as_ref().map(|block| block.zero.clone()).unwrap_or_default();
             zero = Some(match zero {
                 None => known,
                 Some(zero) => zero.intersection(&known).copied().collect(),
             });
+            rows_of = rows_of.zip(block).map(|(mut rows_of, block)| {
+                for (cluster, rows) in block.rows_of_clusters() {
+                    *rows_of.entry(cluster).or_default() += rows;
+                }
+                rows_of
+            });
         }
-        let clusters = {
+        let clusters: ClusterTest = {
             let (filter, dictionary) = (filter.clone(), Arc::clone(warm.dictionary()));
-            move |cluster| filter.may_match_cluster(dictionary.read().text_of(cluster))
+            Arc::new(move |cluster| filter.may_match_cluster(dictionary.read().text_of(cluster)))
         };
         let counts = Arc::new(ScanCounts::default());
         let rows = blocks.iter().map(|block| block.rows()).sum();
-        let is_fine = FINE_COLUMNS.iter().any(|column| columns.contains(column)) && filter.is_all();
+        let is_fine = columns.contains(parts::FINE_COLUMN) && filter.is_all();
         let (session, partitions) = match rows {
             ..PARALLEL_ROWS => (&self.planner.serial, 1),
             _ if is_fine => (&self.planner.fine, 1),
             _ => (&self.planner.parallel, self.planner.threads),
         };
-        let scan = warm::scan(
-            table,
-            warm,
-            &blocks,
-            &days,
-            &(Arc::new(clusters) as _),
-            partitions,
-            &counts,
-        )?;
-        let mut frame = session.read_table(Arc::new(scan))?;
-        if let Some(holds) = self.sets.holds() {
-            frame = frame.filter(holds)?;
+        let frame_of = |parts: Vec<ScanPart>| -> Result<DataFrame> {
+            let scan = warm::scan(table, warm, parts, &days, &counts)?;
+            let frame = session.read_table(Arc::new(scan))?;
+            match self.sets.holds() {
+                Some(holds) => frame.filter(holds),
+                None => Ok(frame),
+            }
+        };
+        let frame = frame_of(ScanPart::deal(&blocks, &clusters, partitions))?;
+        let mut parts = Vec::new();
+        if let Some(rows_of) = rows_of.filter(|_| is_fine && rows >= PARALLEL_ROWS) {
+            for passes in parts::deal(&rows_of, blocks.len(), self.planner.threads) {
+                let passes = passes
+                    .into_iter()
+                    .map(|clusters| -> ClusterTest { Arc::new(move |cluster| clusters.contains(&cluster)) });
+                parts.push(frame_of(vec![ScanPart {
+                    blocks: blocks.clone(),
+                    passes: passes.collect(),
+                }])?);
+            }
         }
         self.note(
             &self.read,
@@ -251,7 +276,7 @@ impl<'a> Reader<'a> {
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.without = zero.unwrap_or_default();
         input.single = table.is_base();
-        Ok(Rows { frame, input })
+        Ok(Rows { frame, parts, input })
     }
 
     fn note<T>(&self, notes: &Mutex<Vec<T>>, note: T) {
@@ -314,7 +339,9 @@ impl<'a> Reader<'a> {
         filter: &cost_model::AssetFilter,
     ) -> Result<Vec<RecordBatch>> {
         let columns = told_apart(grouping).chain(filter_columns(filter)).collect();
-        let Rows { mut frame, mut input } = self.rows(TableName::Assets, &columns, filter).await?;
+        let Rows {
+            mut frame, mut input, ..
+        } = self.rows(TableName::Assets, &columns, filter).await?;
         if let Some(matches) = self.matches(filter) {
             frame = frame.filter(matches)?;
         }

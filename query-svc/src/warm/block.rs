@@ -166,6 +166,11 @@ impl Block {
         pieces.map(|piece| self.rows.slice(piece.start, piece.len())).collect()
     }
 
+    /// How many rows are of each cluster; a cluster may come several times.
+    pub(crate) fn rows_of_clusters(&self) -> impl Iterator<Item = (Code, usize)> {
+        self.runs.iter().map(|run| (run.cluster, run.rows.len()))
+    }
+
     /// All rows.
     pub(crate) fn rows(&self) -> &RecordBatch {
         &self.rows

@@ -12,7 +12,7 @@ use moka::{future::Cache, policy::EvictionPolicy};
 
 pub(crate) use self::{
     block::{Block, BlockSpec, PIECE_ROWS},
-    scan::{Days, ScanCounts, scan},
+    scan::{ClusterTest, Days, ScanCounts, ScanPart, scan},
 };
 
 /// The cache counts in this unit, since it counts to 2^32 only.
