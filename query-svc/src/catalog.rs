@@ -178,7 +178,8 @@ pub(crate) async fn clusters(served: &Served) -> Result<Vec<Cluster>> {
     let mut clusters: BTreeMap<String, Seen> = BTreeMap::new();
     for spec in served.blocks(TableName::SourceFiles) {
         let block = warm.block(spec).await?;
-        let rows = block.rows();
+        let rows = block.rows()?;
+        let rows = &rows;
         let ids = codes(rows, "federated_cluster")?;
         let (starts, ends) = (times(rows, "window_start")?, times(rows, "window_end")?);
         let uploads = times(rows, "last_modified")?;
@@ -198,7 +199,7 @@ pub(crate) async fn clusters(served: &Served) -> Result<Vec<Cluster>> {
     }
     for spec in served.blocks(TableName::AssetsByType) {
         let block = warm.block(spec).await?;
-        describe(block.rows(), &warm.dictionary().read(), &mut clusters)?;
+        describe(&block.rows()?, &warm.dictionary().read(), &mut clusters)?;
     }
     let time = |micros: Option<i64>| Some(timestamp(DateTime::from_timestamp_micros(micros?)?));
     let clusters = clusters.into_iter().map(|(id, seen)| Cluster {

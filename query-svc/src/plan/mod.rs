@@ -42,7 +42,7 @@ pub(crate) use self::{
 };
 use crate::{
     release::Served,
-    warm::{self, ClusterTest, ScanCounts, ScanPart},
+    warm::{self, ClusterTest, ScanCounts},
 };
 
 /// Column of a result that counts its sets from 0.
@@ -151,7 +151,7 @@ pub(crate) struct Reader<'a> {
 /// Rows of a table, and what adding them up needs to know.
 pub(crate) struct Rows {
     pub(crate) frame: DataFrame,
-    /// The same rows, cluster by cluster in parts that threads add up on their own; none where that brings nothing.
+    /// The same rows in parts, each of some clusters, that are best added up one by one; none where that brings nothing.
     pub(crate) parts: Vec<DataFrame>,
     pub(crate) input: Input,
 }
@@ -242,25 +242,19 @@ impl<'a> Reader<'a> {
             _ if is_fine => (&self.planner.fine, 1),
             _ => (&self.planner.parallel, self.planner.threads),
         };
-        let frame_of = |parts: Vec<ScanPart>| -> Result<DataFrame> {
-            let scan = warm::scan(table, warm, parts, &days, &counts)?;
+        let frame_of = |clusters: &ClusterTest| -> Result<DataFrame> {
+            let scan = warm::scan(table, warm, &blocks, &days, clusters, partitions, &counts)?;
             let frame = session.read_table(Arc::new(scan))?;
             match self.sets.holds() {
                 Some(holds) => frame.filter(holds),
                 None => Ok(frame),
             }
         };
-        let frame = frame_of(ScanPart::deal(&blocks, &clusters, partitions))?;
+        let frame = frame_of(&clusters)?;
         let mut parts = Vec::new();
         if let Some(rows_of) = rows_of.filter(|_| is_fine && rows >= PARALLEL_ROWS) {
-            for passes in parts::deal(&rows_of, blocks.len(), self.planner.threads) {
-                let passes = passes
-                    .into_iter()
-                    .map(|clusters| -> ClusterTest { Arc::new(move |cluster| clusters.contains(&cluster)) });
-                parts.push(frame_of(vec![ScanPart {
-                    blocks: blocks.clone(),
-                    passes: passes.collect(),
-                }])?);
+            for clusters in parts::deal(&rows_of, blocks.len()) {
+                parts.push(frame_of(&(Arc::new(move |cluster| clusters.contains(&cluster)) as _))?);
             }
         }
         self.note(
@@ -285,18 +279,14 @@ impl<'a> Reader<'a> {
 
     /// Runs a plan. Dropping the future ends the work. There is always a batch, as it knows the columns.
     pub(crate) async fn run(&self, frame: DataFrame) -> Result<Vec<RecordBatch>> {
+        self.note_plan(&frame);
+        collect(frame).await
+    }
+
+    fn note_plan(&self, frame: &DataFrame) {
         if self.explain {
             self.note(&self.plans, frame.logical_plan().display_indent().to_string());
         }
-        let mut stream = frame.execute_stream().await?;
-        let mut batches = Vec::new();
-        while let Some(batch) = stream.next().await {
-            batches.push(batch?);
-        }
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(stream.schema()));
-        }
-        Ok(batches)
     }
 
     /// What was read and planned so far.
@@ -349,6 +339,18 @@ impl<'a> Reader<'a> {
         self.run(aggregate::assets(frame, self.group_by(grouping), &input)?)
             .await
     }
+}
+
+async fn collect(frame: DataFrame) -> Result<Vec<RecordBatch>> {
+    let mut stream = frame.execute_stream().await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await {
+        batches.push(batch?);
+    }
+    if batches.is_empty() {
+        batches.push(RecordBatch::new_empty(stream.schema()));
+    }
+    Ok(batches)
 }
 
 /// The columns that a grouping tells apart.

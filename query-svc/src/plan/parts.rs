@@ -1,62 +1,53 @@
-//! Results that are almost as large as their table: threads add up clusters of their own.
+//! Results that are almost as large as their table: clusters are added up one after the other.
 //!
 //! Where a group is of few rows, adding up parts of it on each thread and then the parts costs more than it brings. But a
-//! pod is of one cluster, so what a thread makes of its clusters is complete, except for the few names that clusters of
-//! different threads have in common. Those are added up once more, over all clusters.
+//! pod is of one cluster, so what is made of some clusters is complete, except for the few names that others have too.
+//! Those are added up once more, over all clusters. What is known of the groups of a few clusters is small enough for
+//! the processor's cache.
 
 use std::hash::{Hash, Hasher};
 
 use arrow::{
-    array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch},
-    compute::filter,
-    datatypes::UInt32Type,
+    array::{ArrayRef, BooleanArray, RecordBatch},
+    compute::{concat, filter},
 };
 use cost_model::aggregation::Grouping;
 use cost_plan::dictionary::Code;
 use datafusion::{
-    common::{Result, exec_err},
+    common::{Result, runtime::SpawnedTask},
+    error::DataFusionError,
     logical_expr::{col, lit},
     prelude::DataFrame,
 };
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indexmap::IndexMap;
 use rustc_hash::{FxHashSet, FxHasher};
 
-use super::{CodedKey, Reader, Rows, SET, key_column};
+use super::{CodedKey, Reader, Rows, SET, collect, key_column};
+use crate::columns::codes;
 
 /// Columns that have about as many values as there are rows.
 pub(super) const FINE_COLUMN: &str = "pod";
 
-/// Rows of each block that a pass reads at least, so that what is done once per piece weighs little.
-const PASS_ROWS: usize = 2048;
+/// Rows of each block that a part has at least, so that what is done once per piece weighs little.
+const PART_ROWS: usize = 2048;
 
-/// Deals clusters out to threads, so that each has about as many rows, and within a thread to passes over the blocks.
-/// `rows_of` says how many rows each cluster has, in the order in which blocks have them.
-///
-/// A pass is of few clusters, so that what is known of their groups stays in the processor's cache from day to day.
-pub(super) fn deal(rows_of: &IndexMap<Code, usize>, blocks: usize, threads: usize) -> Vec<Vec<FxHashSet<Code>>> {
-    let per_thread = rows_of.values().sum::<usize>().div_ceil(threads.max(1)).max(1);
-    let mut dealt: Vec<Vec<(usize, FxHashSet<Code>)>> = Vec::new();
-    let mut before = 0;
+/// Deals clusters out to parts. `rows_of` says how many rows each cluster has, in the order in which blocks have them.
+pub(super) fn deal(rows_of: &IndexMap<Code, usize>, blocks: usize) -> Vec<FxHashSet<Code>> {
+    let mut parts: Vec<FxHashSet<Code>> = Vec::new();
+    let mut room = 0;
     for (cluster, rows) in rows_of {
-        let thread = (before + rows / 2) / per_thread;
-        before += rows;
-        while dealt.len() <= thread {
-            dealt.push(Vec::new());
-        }
-        let passes = &mut dealt[thread];
-        match passes.last_mut().filter(|(rows, _)| *rows < PASS_ROWS * blocks) {
-            Some((all, clusters)) => {
-                *all += rows;
-                clusters.insert(*cluster);
+        match parts.last_mut() {
+            Some(part) if room > 0 => part.insert(*cluster),
+            _ => {
+                room = PART_ROWS * blocks;
+                parts.push([*cluster].into_iter().collect());
+                true
             }
-            None => passes.push((*rows, [*cluster].into_iter().collect())),
-        }
+        };
+        room = room.saturating_sub(*rows);
     }
-    dealt.retain(|passes| !passes.is_empty());
-    let passes = dealt
-        .into_iter()
-        .map(|passes| passes.into_iter().map(|(_, clusters)| clusters).collect());
-    passes.collect()
+    parts
 }
 
 impl Reader<'_> {
@@ -72,11 +63,24 @@ impl Reader<'_> {
         let fine_key = keys
             .iter()
             .position(|key| key.is_column() && key.columns() == [FINE_COLUMN]);
-        let parts = parts.into_iter().map(&add_up).reduce(|all, part| all?.union(part?));
-        let (Some(parts), Some(fine_key)) = (parts, fine_key) else {
+        let (Some(fine_key), false) = (fine_key, parts.is_empty()) else {
             return self.run(add_up(frame)?).await;
         };
-        let mut found = self.run(parts?).await?;
+        let plans = parts.into_iter().map(&add_up).collect::<Result<Vec<_>>>()?;
+        // They differ in their clusters only.
+        plans.iter().take(1).for_each(|plan| self.note_plan(plan));
+        // Tasks end with the stream.
+        let results = stream::iter(plans)
+            .map(|plan| SpawnedTask::spawn(collect_exactly(plan)).join_unwind())
+            .buffered(self.planner.threads);
+        let results: Vec<Result<Vec<RecordBatch>>> = results
+            .map_err(|error| DataFusionError::External(Box::new(error)))
+            .try_collect()
+            .await?;
+        let mut found = Vec::new();
+        for result in results {
+            found.extend(result?);
+        }
         let common = common(&found, keys.len(), fine_key)?;
         if common.is_empty() {
             return Ok(found);
@@ -96,19 +100,24 @@ impl Reader<'_> {
     }
 }
 
+/// The result of a plan without the room that its columns have for more rows, since many results are gathered.
+async fn collect_exactly(plan: DataFrame) -> Result<Vec<RecordBatch>> {
+    let batches = collect(plan).await?.into_iter().map(|batch| {
+        let (schema, columns, _) = batch.into_parts();
+        // A copy of one array has room for more, a copy of two has not.
+        let columns = columns
+            .into_iter()
+            .map(|column| concat(&[&column, &column.slice(0, 0)]));
+        Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
+    });
+    batches.collect()
+}
+
 /// Keeps some of the rows. Each column is given up as soon as there is a shorter one.
 fn keep(batch: RecordBatch, rows: &BooleanArray) -> Result<RecordBatch> {
     let (schema, columns, _) = batch.into_parts();
     let columns = columns.into_iter().map(|column: ArrayRef| filter(&column, rows));
     Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
-}
-
-fn codes<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a [Code]> {
-    let column = batch.column_by_name(name);
-    match column.and_then(|column| column.as_primitive_opt::<UInt32Type>()) {
-        Some(codes) => Ok(codes.values()),
-        None => exec_err!("column {name} of the result is missing or not of codes"),
-    }
 }
 
 /// The codes of the fine key of groups that were found more than once. That two groups are taken for one, as they have
@@ -143,16 +152,14 @@ mod tests {
 
     #[test]
     fn each_cluster_is_dealt_out_once() {
-        let rows_of: IndexMap<Code, usize> =
-            [(7, 5 * PASS_ROWS), (3, PASS_ROWS), (5, PASS_ROWS), (9, 4 * PASS_ROWS)].into();
-        let clusters = |passes: &[FxHashSet<Code>]| {
-            let sorted = passes.iter().map(|pass| pass.iter().copied().collect::<BTreeSet<_>>());
-            sorted.map(|pass| pass.into_iter().collect()).collect::<Vec<Vec<_>>>()
+        let rows_of = [(7, 5 * PART_ROWS), (3, PART_ROWS), (5, PART_ROWS), (9, 4 * PART_ROWS)];
+        let dealt = |blocks| -> Vec<BTreeSet<Code>> {
+            let parts = deal(&rows_of.into(), blocks);
+            parts.into_iter().map(|part| part.into_iter().collect()).collect()
         };
-        let dealt: Vec<_> = deal(&rows_of, 2, 2).iter().map(|passes| clusters(passes)).collect();
-        assert_eq!(dealt, [vec![vec![7]], vec![vec![3, 5], vec![9]]]);
-        assert_eq!(deal(&rows_of, 1, 1).len(), 1);
-        assert_eq!(deal(&rows_of, 1, 16).into_iter().flatten().flatten().count(), 4);
-        assert!(deal(&IndexMap::new(), 1, 2).is_empty());
+        assert_eq!(dealt(2), [[7].into(), [3, 5].into(), [9].into()]);
+        assert_eq!(dealt(1), [[7].into(), [3].into(), [5].into(), [9].into()]);
+        assert_eq!(dealt(100), [[7, 3, 5, 9].into()]);
+        assert!(deal(&IndexMap::new(), 1).is_empty());
     }
 }

@@ -3,10 +3,9 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch},
-    buffer::{Buffer, ScalarBuffer},
-    compute::{concat, concat_batches},
-    datatypes::{Float64Type, UInt32Type},
+    array::{AsArray as _, RecordBatch},
+    compute::concat_batches,
+    datatypes::UInt32Type,
 };
 use chrono::NaiveDate;
 use cost_plan::{
@@ -16,9 +15,7 @@ use cost_plan::{
 use datafusion::error::{DataFusionError, Result};
 use lake::{DataFile, Lake, LakeError, Resolution, TableName, decode_file};
 
-/// The longest piece of a block that a plan gets at once: short enough that its columns stay in the processor's cache
-/// from one step of the plan to the next.
-pub(crate) const PIECE_ROWS: usize = 16 * 1024;
+use super::packed::{PIECE_ROWS, PackedRows, Packing};
 
 /// Rows that are decoded at a time: with their texts they take many times the memory that is kept of them.
 const DECODED_ROWS: usize = 8 * 1024;
@@ -91,13 +88,11 @@ struct Run {
 /// The rows of a [`BlockSpec`].
 #[derive(Debug)]
 pub(crate) struct Block {
-    rows: RecordBatch,
+    rows: PackedRows,
     /// In order, and without a gap.
     runs: Vec<Run>,
-    /// Columns of numbers that are zero in every row.
+    /// Columns of numbers that are zero in every row, and may be left out of a plan.
     pub(crate) zero: BTreeSet<&'static str>,
-    /// Bytes of memory, about.
-    pub(crate) bytes: usize,
 }
 
 impl Block {
@@ -130,16 +125,20 @@ impl Block {
     fn new(table: TableName, coded_rows: Vec<RecordBatch>, days: &[(NaiveDate, usize)]) -> Result<Self> {
         let whole = concat_batches(&coded::schema(&table.schema()), &coded_rows)?;
         drop(coded_rows);
-        let (rows, zero) = compact(whole)?;
-        let runs = runs(&rows, days);
-        let zeros = zero.len() * rows.num_rows() * size_of::<f64>();
-        let bytes = rows.get_array_memory_size().saturating_sub(zeros);
-        Ok(Self {
-            rows,
-            runs,
-            zero,
-            bytes,
-        })
+        // Derived tables are small, and read by most questions.
+        let packing = if table.is_base() {
+            Packing::Tight
+        } else {
+            Packing::Loose
+        };
+        let (runs, rows) = (runs(&whole, days), PackedRows::new(&whole, packing)?);
+        let zero = rows.zero_columns().into_iter().filter_map(number_column).collect();
+        Ok(Self { rows, runs, zero })
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.bytes() + self.runs.len() * size_of::<Run>()
     }
 
     /// The rows of these days and clusters, in pieces.
@@ -147,7 +146,7 @@ impl Block {
         &self,
         days: &std::ops::RangeInclusive<NaiveDate>,
         wanted: impl Fn(Code) -> bool,
-    ) -> Vec<RecordBatch> {
+    ) -> impl Iterator<Item = Result<RecordBatch>> {
         let runs = self
             .runs
             .iter()
@@ -163,7 +162,7 @@ impl Block {
             let starts = span.clone().step_by(PIECE_ROWS);
             starts.map(move |start| start..span.end.min(start + PIECE_ROWS))
         });
-        pieces.map(|piece| self.rows.slice(piece.start, piece.len())).collect()
+        pieces.map(|piece| self.rows.piece(&piece))
     }
 
     /// How many rows are of each cluster; a cluster may come several times.
@@ -172,8 +171,8 @@ impl Block {
     }
 
     /// All rows.
-    pub(crate) fn rows(&self) -> &RecordBatch {
-        &self.rows
+    pub(crate) fn rows(&self) -> Result<RecordBatch> {
+        self.rows.piece(&(0..self.rows.len()))
     }
 }
 
@@ -182,26 +181,6 @@ fn read_error(error: LakeError) -> DataFusionError {
         LakeError::Store { source, .. } => DataFusionError::ObjectStore(Box::new(source)),
         other => DataFusionError::External(Box::new(other)),
     }
-}
-
-/// Gives back memory that was reserved for more rows, lets columns of zeros share theirs, and names those.
-fn compact(rows: RecordBatch) -> Result<(RecordBatch, BTreeSet<&'static str>)> {
-    let (schema, mut columns, count) = rows.into_parts();
-    let shared = ScalarBuffer::<f64>::from(Buffer::from_vec(vec![0.0_f64; count]));
-    let shared: ArrayRef = Arc::new(Float64Array::new(shared, None));
-    let mut zero = BTreeSet::new();
-    let is_zero = |numbers: &Float64Array| numbers.null_count() == 0 && numbers.values().iter().all(|n| *n == 0.0);
-    for (column, field) in columns.iter_mut().zip(schema.fields()) {
-        match number_column(field.name()) {
-            Some(name) if column.as_primitive_opt::<Float64Type>().is_some_and(is_zero) => {
-                zero.insert(name);
-                *column = Arc::clone(&shared);
-            }
-            // What was decoded has room for more rows than there are; a copy of two arrays has not.
-            _ => *column = concat(&[column.as_ref(), column.slice(0, 0).as_ref()])?,
-        }
-    }
-    Ok((RecordBatch::try_new(schema, columns)?, zero))
 }
 
 /// The name of a column of numbers that may be left out of a plan when it is zero.

@@ -1,6 +1,7 @@
 //! Rows that are kept in memory in coded form, within a bound.
 
 mod block;
+mod packed;
 mod scan;
 
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use lake::Lake;
 use moka::{future::Cache, policy::EvictionPolicy};
 
 pub(crate) use self::{
-    block::{Block, BlockSpec, PIECE_ROWS},
-    scan::{ClusterTest, Days, ScanCounts, ScanPart, scan},
+    block::{Block, BlockSpec},
+    packed::PIECE_ROWS,
+    scan::{ClusterTest, Days, ScanCounts, scan},
 };
 
 /// The cache counts in this unit, since it counts to 2^32 only.
@@ -31,7 +33,7 @@ impl Warm {
     /// Keeps up to `bound` bytes of blocks. What is not kept is read when it is asked about.
     pub(crate) fn new(lake: Lake, bound: u64) -> Self {
         let weight = |key: &Arc<str>, block: &Arc<Block>| {
-            let units = (block.bytes + key.len()) as u64 / UNIT_BYTES;
+            let units = (block.bytes() + key.len()) as u64 / UNIT_BYTES;
             u32::try_from(units + 1).unwrap_or(u32::MAX)
         };
         let blocks = Cache::builder()

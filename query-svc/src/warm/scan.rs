@@ -36,47 +36,32 @@ pub(crate) struct ScanCounts {
 /// Tells by a cluster's code whether any of its rows may be asked about.
 pub(crate) type ClusterTest = Arc<dyn Fn(Code) -> bool + Send + Sync>;
 
-/// What one thread reads.
-#[derive(Clone)]
-pub(crate) struct ScanPart {
-    pub(crate) blocks: Vec<Arc<BlockSpec>>,
-    /// For each reading of the blocks which clusters are read.
-    pub(crate) passes: Vec<ClusterTest>,
-}
-
-impl ScanPart {
-    /// Deals blocks out to threads, so that each has about as many rows.
-    pub(crate) fn deal(blocks: &[Arc<BlockSpec>], clusters: &ClusterTest, parts: usize) -> Vec<Self> {
-        let mut dealt: Vec<(u64, Vec<Arc<BlockSpec>>)> = vec![(0, Vec::new()); parts.max(1)];
-        for block in blocks {
-            if let Some(lightest) = dealt.iter_mut().min_by_key(|part| part.0) {
-                lightest.0 += block.rows();
-                lightest.1.push(Arc::clone(block));
-            }
-        }
-        let parts = dealt.into_iter().map(|(_, blocks)| Self {
-            blocks,
-            passes: vec![Arc::clone(clusters)],
-        });
-        parts.collect()
-    }
-}
-
-/// The rows of these days as a table whose parts threads read side by side.
+/// The rows of these days and clusters as a table of `partitions` parts, which threads read side by side.
 pub(crate) fn scan(
     table: TableName,
     warm: &Arc<Warm>,
-    parts: Vec<ScanPart>,
+    blocks: &[Arc<BlockSpec>],
     days: &Days,
+    clusters: &ClusterTest,
+    partitions: usize,
     counts: &Arc<ScanCounts>,
 ) -> Result<StreamingTable> {
     let schema = coded::schema(&table.schema());
-    let streams = parts.into_iter().map(|part| -> Arc<dyn PartitionStream> {
+    let mut parts: Vec<(u64, Vec<Arc<BlockSpec>>)> = vec![(0, Vec::new()); partitions.max(1)];
+    for block in blocks {
+        // To the part with the fewest rows.
+        if let Some(part) = parts.iter_mut().min_by_key(|part| part.0) {
+            part.0 += block.rows();
+            part.1.push(Arc::clone(block));
+        }
+    }
+    let streams = parts.into_iter().map(|(_, blocks)| -> Arc<dyn PartitionStream> {
         Arc::new(BlockStream {
             schema: Arc::clone(&schema),
             warm: Arc::clone(warm),
-            part,
+            blocks,
             days: days.clone(),
+            clusters: Arc::clone(clusters),
             counts: Arc::clone(counts),
         })
     });
@@ -86,8 +71,9 @@ pub(crate) fn scan(
 struct BlockStream {
     schema: SchemaRef,
     warm: Arc<Warm>,
-    part: ScanPart,
+    blocks: Vec<Arc<BlockSpec>>,
     days: Days,
+    clusters: ClusterTest,
     counts: Arc<ScanCounts>,
 }
 
@@ -95,7 +81,7 @@ impl fmt::Debug for BlockStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("BlockStream")
-            .field("blocks", &self.part.blocks.len())
+            .field("blocks", &self.blocks.len())
             .finish_non_exhaustive()
     }
 }
@@ -106,22 +92,20 @@ impl PartitionStream for BlockStream {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (warm, ScanPart { blocks, passes }) = (Arc::clone(&self.warm), self.part.clone());
-        let (days, counts) = (self.days.clone(), Arc::clone(&self.counts));
+        let (warm, blocks) = (Arc::clone(&self.warm), self.blocks.clone());
+        let (days, clusters, counts) = (self.days.clone(), Arc::clone(&self.clusters), Arc::clone(&self.counts));
         let pieces = try_stream! {
-            for clusters in passes {
-                for spec in &blocks {
-                    let block = match warm.peek(spec).await {
-                        Some(block) => block,
-                        None => {
-                            counts.files_read.fetch_add(spec.files.len() as u64, Ordering::Relaxed);
-                            counts.bytes_read.fetch_add(spec.bytes(), Ordering::Relaxed);
-                            warm.block(spec).await?
-                        }
-                    };
-                    for piece in block.pieces(&days, |cluster| clusters(cluster)) {
-                        yield piece;
+            for spec in blocks {
+                let block = match warm.peek(&spec).await {
+                    Some(block) => block,
+                    None => {
+                        counts.files_read.fetch_add(spec.files.len() as u64, Ordering::Relaxed);
+                        counts.bytes_read.fetch_add(spec.bytes(), Ordering::Relaxed);
+                        warm.block(&spec).await?
                     }
+                };
+                for piece in block.pieces(&days, |cluster| clusters(cluster)) {
+                    yield piece?;
                 }
             }
         };
