@@ -3,12 +3,12 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use query_svc::{Config, SERVICE_NAME, serve};
 use service_kit::process;
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Answers allocation and asset questions over the newest release.
 #[derive(Debug, Parser)]

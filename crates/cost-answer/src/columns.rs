@@ -302,6 +302,12 @@ impl<'a> Ranges<'a> {
         }
     }
 
+    /// Where `row` looks up its list, and which it is; none where each row has its own.
+    fn shared(&self, row: usize) -> Option<(&'a OffsetBuffer<i32>, usize)> {
+        let keys = self.keys.filter(|keys| keys.is_valid(row))?;
+        Some((self.offsets, keys.value(row) as usize))
+    }
+
     /// The same for rows that look their lists up by these keys.
     fn by(self, keys: Option<Keys<'a>>) -> Self {
         Self { keys, ..self }
@@ -372,6 +378,7 @@ impl<'a> MapColumn<'a> {
                 keys: *keys,
                 values: *values,
                 at: ranges.get(row),
+                shared: ranges.shared(row),
             },
         }
     }
@@ -383,15 +390,22 @@ pub struct Entries<'a> {
     keys: TextColumn<'a>,
     values: TextColumn<'a>,
     at: std::ops::Range<usize>,
+    shared: Option<(&'a OffsetBuffer<i32>, usize)>,
 }
 
-impl Entries<'_> {
+impl<'a> Entries<'a> {
     pub(crate) fn none() -> Self {
         Self {
             keys: TextColumn::Absent,
             values: TextColumn::Absent,
             at: 0..0,
+            shared: None,
         }
+    }
+
+    /// The maps of a dictionary, of which rows share each, and which of them these entries are.
+    pub(crate) fn shared(&self) -> Option<(&'a OffsetBuffer<i32>, usize)> {
+        self.shared
     }
 }
 

@@ -10,6 +10,7 @@ pub mod asset;
 mod columns;
 mod decode;
 pub mod items;
+mod per_value;
 
 /// Rows of an answer, by columns.
 pub use arrow::record_batch::RecordBatch;
@@ -18,6 +19,7 @@ pub use allocation::{AllocationColumns, AllocationRow};
 pub use asset::{AssetColumns, AssetKind, AssetRow};
 pub use columns::{ColumnsError, Entries, Texts};
 pub use decode::{DecodeError, Decoder};
+pub use per_value::PerValue;
 
 /// The column that says which set a row is of, counted from 0.
 pub const SET: &str = "set";

@@ -22,13 +22,13 @@ use crate::error::ApiError;
 
 /// How many bytes are gathered before they are passed on: few enough to be written in a moment, so that writing needs no
 /// thread of its own, and to stay in the processor's cache until they are sent.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 /// Room for the item that goes beyond that.
 const ITEM_BYTES: usize = 16 * 1024;
 /// Batches that are read ahead.
 const BATCHES_AHEAD: usize = 2;
 /// Chunks that are written ahead.
-const CHUNKS_AHEAD: usize = 8;
+const CHUNKS_AHEAD: usize = 4;
 
 /// Writes the rows of an answer.
 pub(crate) trait Writer: Send + 'static {
@@ -155,6 +155,7 @@ mod tests {
 
     impl Item for Name {
         type Columns<'a> = (&'a UInt32Array, &'a StringArray);
+        type Memo = ();
 
         fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, ColumnsError> {
             let column = |name| batch.column_by_name(name).unwrap().as_any();
@@ -168,7 +169,7 @@ mod tests {
             sets.value(row)
         }
 
-        fn write((_, names): &Self::Columns<'_>, row: usize, _: &SetHead, out: &mut Vec<u8>) {
+        fn write((_, names): &Self::Columns<'_>, row: usize, _: &SetHead, (): &mut (), out: &mut Vec<u8>) {
             json::string(out, names.value(row));
             out.extend_from_slice(b":1");
         }

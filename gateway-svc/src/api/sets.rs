@@ -1,7 +1,5 @@
 //! Sets as JSON: `{"code":200,"data":…}` around the items.
 
-use std::marker::PhantomData;
-
 use cost_answer::{ColumnsError, RecordBatch};
 use http::HeaderValue;
 
@@ -27,6 +25,8 @@ pub(crate) enum Shape {
 /// What a set holds.
 pub(crate) trait Item: Send + 'static {
     type Columns<'a>;
+    /// What is remembered from item to item.
+    type Memo: Default + Send;
 
     fn columns(batch: &RecordBatch) -> Result<Self::Columns<'_>, ColumnsError>;
 
@@ -34,16 +34,16 @@ pub(crate) trait Item: Send + 'static {
     fn set(columns: &Self::Columns<'_>, row: usize) -> u32;
 
     /// Writes `"name":{…}`.
-    fn write(columns: &Self::Columns<'_>, row: usize, set: &SetHead, out: &mut Vec<u8>);
+    fn write(columns: &Self::Columns<'_>, row: usize, set: &SetHead, memo: &mut Self::Memo, out: &mut Vec<u8>);
 }
 
 /// Writes sets as JSON.
-pub(crate) struct SetWriter<I> {
+pub(crate) struct SetWriter<I: Item> {
     shape: Shape,
     sets: Sets,
     begun: usize,
     set_is_empty: bool,
-    item: PhantomData<fn() -> I>,
+    memo: I::Memo,
 }
 
 impl<I: Item> SetWriter<I> {
@@ -53,7 +53,7 @@ impl<I: Item> SetWriter<I> {
             sets: Sets::default(),
             begun: 0,
             set_is_empty: true,
-            item: PhantomData,
+            memo: I::Memo::default(),
         }
     }
 
@@ -136,7 +136,7 @@ impl<I: Item> Writer for SetWriter<I> {
                 out.push(b',');
             }
             self.set_is_empty = false;
-            I::write(&columns, row, &self.sets.heads[set], out);
+            I::write(&columns, row, &self.sets.heads[set], &mut self.memo, out);
         }
         Ok(batch.num_rows())
     }

@@ -13,7 +13,6 @@ use arrow::{
 };
 use cost_plan::dictionary::{Code, Names};
 use datafusion::error::Result;
-use rustc_hash::FxHashMap;
 
 /// What a code of a column stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,24 +70,30 @@ const DICTIONARY_ROWS: usize = 256;
 /// How many rows a value of a dictionary is of, at least and on average.
 const ROWS_PER_VALUE: usize = 4;
 
+/// A code that was not seen.
+const NO_KEY: i32 = -1;
+
 /// A column of codes as a dictionary of what they stand for; none when too few rows have the same.
 pub(super) fn dictionary(codes: &[Code], meaning: Meaning, names: &Names) -> Result<Option<ArrayRef>> {
     let most = codes.len() / ROWS_PER_VALUE;
     if codes.len() < DICTIONARY_ROWS {
         return Ok(None);
     }
+    let largest = codes.iter().copied().max().unwrap_or_default();
+    // Codes count up from 0, so that there are about as many as the dictionary has entries.
+    let mut key_of: Vec<i32> = vec![NO_KEY; largest as usize + 1];
     let mut distinct: Vec<Code> = Vec::new();
-    let mut known: FxHashMap<Code, i32> = FxHashMap::default();
     let mut keys: Vec<i32> = Vec::with_capacity(codes.len());
     for code in codes {
-        let key = *known.entry(*code).or_insert_with(|| {
+        let key = &mut key_of[*code as usize];
+        if *key == NO_KEY {
+            *key = distinct.len() as i32;
             distinct.push(*code);
-            distinct.len() as i32 - 1
-        });
-        if distinct.len() > most {
-            return Ok(None);
+            if distinct.len() > most {
+                return Ok(None);
+            }
         }
-        keys.push(key);
+        keys.push(*key);
     }
     let values = written(&distinct, meaning, names)?;
     Ok(Some(Arc::new(DictionaryArray::<Int32Type>::try_new(

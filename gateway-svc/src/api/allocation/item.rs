@@ -1,7 +1,7 @@
 //! Allocations and their summaries as items of a set, in JSON and as rows of a table.
 
 use cost_answer::{
-    AllocationColumns, AllocationRow, ColumnsError, RecordBatch,
+    AllocationColumns, AllocationRow, ColumnsError, PerValue, RecordBatch,
     items::{AssetShare, LoadBalancer, SharedCost, Volume},
 };
 use http::HeaderValue;
@@ -17,11 +17,15 @@ use crate::api::{
 /// An allocation with all that clients of OpenCost and Kubecost read.
 pub(crate) struct Allocation;
 
+/// Labels, annotations, and those of the namespace, which many allocations share.
+type Maps = [PerValue; 4];
+
 /// An allocation's summary.
 pub(crate) struct Summary;
 
 impl Item for Allocation {
     type Columns<'a> = AllocationColumns<'a>;
+    type Memo = Maps;
 
     fn columns(batch: &RecordBatch) -> Result<AllocationColumns<'_>, ColumnsError> {
         AllocationColumns::new(batch)
@@ -31,11 +35,11 @@ impl Item for Allocation {
         columns.set(row)
     }
 
-    fn write(columns: &AllocationColumns<'_>, row: usize, set: &SetHead, out: &mut Vec<u8>) {
+    fn write(columns: &AllocationColumns<'_>, row: usize, set: &SetHead, maps: &mut Maps, out: &mut Vec<u8>) {
         let row = columns.row(row);
         begin(&row, out);
         out.extend_from_slice(b",\"properties\":");
-        properties(&row, out);
+        properties(&row, maps, out);
         out.extend_from_slice(b",\"window\":");
         out.extend_from_slice(&set.window);
         times(&row, out);
@@ -64,6 +68,7 @@ impl Item for Allocation {
 
 impl Item for Summary {
     type Columns<'a> = AllocationColumns<'a>;
+    type Memo = ();
 
     fn columns(batch: &RecordBatch) -> Result<AllocationColumns<'_>, ColumnsError> {
         AllocationColumns::new(batch)
@@ -73,7 +78,7 @@ impl Item for Summary {
         columns.set(row)
     }
 
-    fn write(columns: &AllocationColumns<'_>, row: usize, _: &SetHead, out: &mut Vec<u8>) {
+    fn write(columns: &AllocationColumns<'_>, row: usize, _: &SetHead, (): &mut (), out: &mut Vec<u8>) {
         let row = columns.row(row);
         begin(&row, out);
         times(&row, out);
@@ -102,7 +107,7 @@ fn figures(all: &[Figure], figures: &Figures<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn properties(row: &AllocationRow<'_>, out: &mut Vec<u8>) {
+fn properties(row: &AllocationRow<'_>, maps: &mut Maps, out: &mut Vec<u8>) {
     out.push(b'{');
     let begun = out.len();
     let texts = [
@@ -131,15 +136,17 @@ fn properties(row: &AllocationRow<'_>, out: &mut Vec<u8>) {
         }
         out.push(b']');
     }
-    let maps = [
+    let entries = [
         ("\"labels\":", &row.labels),
         ("\"annotations\":", &row.annotations),
         ("\"namespaceLabels\":", &row.namespace_labels),
         ("\"namespaceAnnotations\":", &row.namespace_annotations),
     ];
-    for (key, entries) in maps.into_iter().filter(|(_, entries)| entries.len() > 0) {
-        key_in_object(begun, key, out);
-        json::texts(out, entries.clone());
+    for ((key, entries), maps) in entries.into_iter().zip(maps) {
+        if entries.len() > 0 {
+            key_in_object(begun, key, out);
+            maps.append(entries.clone(), out, json::texts);
+        }
     }
     out.push(b'}');
 }

@@ -19,6 +19,7 @@ pub(crate) struct Asset;
 
 impl Item for Asset {
     type Columns<'a> = AssetColumns<'a>;
+    type Memo = ();
 
     fn columns(batch: &RecordBatch) -> Result<AssetColumns<'_>, ColumnsError> {
         AssetColumns::new(batch)
@@ -28,7 +29,7 @@ impl Item for Asset {
         columns.set(row)
     }
 
-    fn write(columns: &AssetColumns<'_>, row: usize, set: &SetHead, out: &mut Vec<u8>) {
+    fn write(columns: &AssetColumns<'_>, row: usize, set: &SetHead, (): &mut (), out: &mut Vec<u8>) {
         let row = columns.row(row);
         json::string(out, row.name);
         out.push(b':');
