@@ -11,6 +11,7 @@ mod path;
 pub mod policy;
 mod secret;
 pub mod store;
+mod turns;
 
 use std::time::Duration;
 
