@@ -5,6 +5,7 @@ mod storage {
     mod access;
     mod checks;
     mod conformance;
+    mod faults;
     mod google;
     mod harness;
     mod limits;
