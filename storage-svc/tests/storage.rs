@@ -12,6 +12,7 @@ mod storage {
     mod moto;
     mod reads;
     mod refusals;
+    mod renewal;
     mod server;
     mod writes;
 }
