@@ -11,6 +11,7 @@ mod path;
 pub mod policy;
 mod secret;
 pub mod store;
+mod turns;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use object_gateway::wire::PIECE_BYTES;
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES,
     metrics::ServerMetrics,
-    server::{GrpcServer, Health, ServeError},
+    server::{self, GrpcServer, Health, ServeError},
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
@@ -69,6 +70,8 @@ pub struct StorageServer {
     policy: Policy,
     metrics: StorageMetrics,
     server_metrics: ServerMetrics,
+    server_limits: server::Limits,
+    tls_reload: Duration,
 }
 
 impl StorageServer {
@@ -80,6 +83,8 @@ impl StorageServer {
             policy: Policy::default(),
             metrics: StorageMetrics::default(),
             server_metrics: ServerMetrics::default(),
+            server_limits: server::Limits::default(),
+            tls_reload: TLS_RELOAD,
         }
     }
 
@@ -98,6 +103,20 @@ impl StorageServer {
         self
     }
 
+    /// Replaces what the server allows each peer, for tests.
+    #[must_use]
+    pub fn with_server_limits(mut self, limits: server::Limits) -> Self {
+        self.server_limits = limits;
+        self
+    }
+
+    /// Replaces how often renewed TLS files are looked for, for tests.
+    #[must_use]
+    pub fn with_tls_reload(mut self, interval: Duration) -> Self {
+        self.tls_reload = interval;
+        self
+    }
+
     /// Serves until `shutdown`.
     ///
     /// # Errors
@@ -108,6 +127,8 @@ impl StorageServer {
             policy,
             metrics,
             server_metrics,
+            server_limits,
+            tls_reload,
         } = self;
         for warning in &config.store.warnings {
             tracing::warn!("federated store: {warning}");
@@ -121,11 +142,12 @@ impl StorageServer {
         let server = GrpcServer::new(SERVICE_NAME, tls.clone(), config.server.trust_domain)
             // Clusters call as well as services. What each may do depends on paths, so the handlers decide.
             .with_authorizer(|_: &Identity, _: &str| true)
+            .with_limits(server_limits)
             .with_metrics(server_metrics)
             .add_service(service);
 
         let mut tasks = NamedTasks::new();
-        tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
+        tasks.add("tls_reload", tls.spawn_reload(tls_reload, shutdown.clone()));
         let (health, description, stop) = (server.health(), config.store.to_string(), shutdown.clone());
         // A store that cannot be used ends the service too.
         let serving = shutdown.child_token();

@@ -5,12 +5,14 @@ mod storage {
     mod access;
     mod checks;
     mod conformance;
+    mod faults;
     mod google;
     mod harness;
     mod limits;
     mod moto;
     mod reads;
     mod refusals;
+    mod renewal;
     mod server;
     mod writes;
 }

@@ -1,6 +1,7 @@
 //! From the gateway's answers back to the library's errors.
 
 use object_store::Error;
+use service_kit::client::{self, is_connection_failure};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -12,6 +13,12 @@ const STORE: &str = "storage gateway";
 /// The library's error for an answer about an object or a folder.
 pub(crate) fn from_status(status: Status, path: &str) -> Error {
     let path = path.to_owned();
+    // tonic has other codes for a connection that breaks, which would tell the caller nothing.
+    let status = if is_connection_failure(&status) && status.code() != Code::Unavailable {
+        Status::unavailable(client::reason(&status))
+    } else {
+        status
+    };
     let not_modified = reason_of(&status).is_some_and(|given| given == reason::NOT_MODIFIED);
     match status.code() {
         Code::NotFound => Error::NotFound {

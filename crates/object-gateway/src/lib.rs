@@ -42,7 +42,8 @@ const PARALLEL_DELETES: usize = 10;
 /// The bucket behind a storage gateway. Clones share the channel.
 ///
 /// Calls that may be repeated are repeated while the gateway is away, within [`Retries`]; a download goes on where
-/// it broke off. Conditional writes are not repeated: whether the first one took place would stay unknown.
+/// it broke off. Conditional writes are not repeated once they were sent: whether the first one took place would stay
+/// unknown.
 ///
 /// An upload in parts goes out as one stream, in the order of the calls of `put_part`. It may carry a condition: a
 /// [`PutMode`] among the extensions of its options is checked when the upload is completed.
@@ -246,7 +247,7 @@ impl ObjectStore for GatewayStore {
         refuse_tags(&options.tags)?;
         let mode = options.extensions.get::<PutMode>().cloned().unwrap_or_default();
         let header = upload::header(path, mode, &options.attributes)?;
-        Ok(Box::new(GatewayUpload::start(self.client(), path.clone(), header)))
+        Ok(Box::new(GatewayUpload::start(self.clone(), path.clone(), header)))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use service_kit::client::is_connection_failure;
+use service_kit::client::{is_connection_failure, was_not_begun};
 use tonic::{Code, Status};
 
 use crate::{Answer, error::reason_of, wire::reason};
@@ -37,9 +37,19 @@ impl Retries {
             .await
     }
 
-    /// Repeats a call only if the gateway has said that it did not begin with it.
+    /// Repeats a call only if the gateway has not begun with it: it has said so, or the call did not reach it.
     pub(crate) async fn repeat_unbegun<T, F: Future<Output = Answer<T>>>(&self, call: impl FnMut() -> F) -> Answer<T> {
         self.repeat_when(call, is_unbegun).await
+    }
+
+    /// As [`repeat_unbegun`](Self::repeat_unbegun), as long as the call can be made again.
+    pub(crate) async fn repeat_unbegun_if<T, F: Future<Output = Answer<T>>>(
+        &self,
+        call: impl FnMut() -> F,
+        repeatable: impl Fn() -> bool,
+    ) -> Answer<T> {
+        self.repeat_when(call, |status| is_unbegun(status) && repeatable())
+            .await
     }
 
     async fn repeat_when<T, F: Future<Output = Answer<T>>>(
@@ -62,5 +72,6 @@ impl Retries {
 }
 
 fn is_unbegun(status: &Status) -> bool {
-    status.code() == Code::ResourceExhausted && reason_of(status).is_some_and(|given| given == reason::BUSY)
+    let busy = status.code() == Code::ResourceExhausted && reason_of(status).is_some_and(|given| given == reason::BUSY);
+    busy || was_not_begun(status)
 }

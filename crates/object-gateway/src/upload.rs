@@ -1,27 +1,34 @@
 //! Writes: a header, the content in pieces, a commit.
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
-use fedcost_proto::storage::v1::{
-    self as proto, PutCommit, PutHeader, PutRequest, PutResponse, put_request::Part,
-    storage_service_client::StorageServiceClient,
-};
+use fedcost_proto::storage::v1::{self as proto, PutCommit, PutHeader, PutRequest, PutResponse, put_request::Part};
 use futures::{
-    FutureExt, Stream,
+    FutureExt,
     future::{BoxFuture, Shared},
 };
 use object_store::{
     Attributes, Error, MultipartUpload, PutMode, PutPayload, PutResult, Result, UploadPart, path::Path,
 };
-use tokio::sync::{mpsc, oneshot};
-use tonic::{Status, transport::Channel};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tonic::Status;
 
 use crate::{
-    Answer,
+    Answer, GatewayStore,
     error::{from_status, malformed},
     wire,
 };
+
+/// Most bytes of an upload that are kept to make its call again. More than the gateway takes in before it has begun.
+const REPEATABLE_BYTES: usize = 4 * 1024 * 1024;
 
 pub(crate) fn header(path: &Path, mode: PutMode, attributes: &Attributes) -> Result<PutHeader> {
     let (mode, present) = match mode {
@@ -91,14 +98,27 @@ pub(crate) struct GatewayUpload {
 }
 
 impl GatewayUpload {
-    pub(crate) fn start(mut client: StorageServiceClient<Channel>, path: Path, header: PutHeader) -> Self {
+    pub(crate) fn start(store: GatewayStore, path: Path, header: PutHeader) -> Self {
         let (steps, receiver) = mpsc::unbounded_channel();
+        let outgoing = Outgoing::new(header, receiver);
+        let repeatable = Arc::clone(&outgoing.repeatable);
+        let outgoing = Arc::new(Mutex::new(outgoing));
         // A task, so that the upload proceeds whichever of its futures is polled.
         let call = tokio::spawn(async move {
-            client
-                .put(outgoing(header, receiver))
-                .await
-                .map(tonic::Response::into_inner)
+            let put = || {
+                let (mut client, outgoing) = (store.client(), Arc::clone(&outgoing));
+                async move {
+                    let mut outgoing = outgoing.lock_owned().await;
+                    outgoing.begin();
+                    let messages = futures::stream::unfold(outgoing, |mut outgoing| async move {
+                        let next = outgoing.next().await?;
+                        Some((next, outgoing))
+                    });
+                    Ok(client.put(messages).await?.into_inner())
+                }
+            };
+            let repeatable = || repeatable.load(Ordering::Relaxed);
+            store.retries.repeat_unbegun_if(put, repeatable).await
         });
         let answer = call.map(|ended| ended.unwrap_or_else(|failed| Err(Status::internal(failed.to_string()))));
         Self {
@@ -114,52 +134,82 @@ impl GatewayUpload {
 }
 
 /// The messages of an upload. They end without a commit when the owner drops the upload before it asks for one.
-fn outgoing(header: PutHeader, steps: mpsc::UnboundedReceiver<Step>) -> impl Stream<Item = PutRequest> + Send {
-    struct Outgoing {
-        steps: mpsc::UnboundedReceiver<Step>,
-        ready: VecDeque<PutRequest>,
-        /// Told when the part that is being sent is gone.
-        sent: Option<oneshot::Sender<()>>,
-        size: u64,
-    }
-    let ready = VecDeque::from([message(Part::Header(header))]);
-    futures::stream::unfold(
-        Outgoing {
+struct Outgoing {
+    steps: mpsc::UnboundedReceiver<Step>,
+    /// What goes before the next step is taken.
+    ready: VecDeque<PutRequest>,
+    /// Told when the part that is being sent is gone.
+    sent: Option<oneshot::Sender<()>>,
+    size: u64,
+    /// What is gone, in case that the gateway has not begun with it and the call is made again.
+    gone: Vec<PutRequest>,
+    gone_bytes: usize,
+    /// Whether that is all that is gone.
+    repeatable: Arc<AtomicBool>,
+}
+
+impl Outgoing {
+    fn new(header: PutHeader, steps: mpsc::UnboundedReceiver<Step>) -> Self {
+        Self {
             steps,
-            ready,
+            ready: VecDeque::from([message(Part::Header(header))]),
             sent: None,
             size: 0,
-        },
-        |mut state| async move {
-            loop {
-                if let Some(next) = state.ready.pop_front() {
-                    return Some((next, state));
+            gone: Vec::new(),
+            gone_bytes: 0,
+            repeatable: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Starts a call, with what has gone out in an earlier one.
+    fn begin(&mut self) {
+        self.gone_bytes = 0;
+        let mut ready: VecDeque<_> = std::mem::take(&mut self.gone).into();
+        ready.append(&mut self.ready);
+        self.ready = ready;
+    }
+
+    async fn next(&mut self) -> Option<PutRequest> {
+        loop {
+            if let Some(next) = self.ready.pop_front() {
+                self.remember(&next);
+                return Some(next);
+            }
+            if let Some(sent) = self.sent.take() {
+                // Nobody may be waiting any more.
+                let _unheard = sent.send(());
+            }
+            match self.steps.recv().await? {
+                Step::Part(payload, sent) => {
+                    self.size += payload.content_length() as u64;
+                    let pieces = payload.into_iter().flat_map(wire::pieces);
+                    self.ready.extend(pieces.map(|piece| message(Part::Data(piece))));
+                    self.sent = Some(sent);
                 }
-                if let Some(sent) = state.sent.take() {
-                    // Nobody may be waiting any more.
-                    let _unheard = sent.send(());
-                }
-                match state.steps.recv().await? {
-                    Step::Part(payload, sent) => {
-                        state.size += payload.content_length() as u64;
-                        state.ready.extend(
-                            payload
-                                .into_iter()
-                                .flat_map(wire::pieces)
-                                .map(|piece| message(Part::Data(piece))),
-                        );
-                        state.sent = Some(sent);
-                    }
-                    Step::Commit => {
-                        let size = state.size;
-                        state.ready.push_back(message(Part::Commit(PutCommit { size })));
-                        // What is asked for after the commit comes too late.
-                        state.steps.close();
-                    }
+                Step::Commit => {
+                    let size = self.size;
+                    self.ready.push_back(message(Part::Commit(PutCommit { size })));
+                    // What is asked for after the commit comes too late.
+                    self.steps.close();
                 }
             }
-        },
-    )
+        }
+    }
+
+    fn remember(&mut self, message: &PutRequest) {
+        if !self.repeatable.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(Part::Data(bytes)) = &message.part {
+            self.gone_bytes += bytes.len();
+        }
+        if self.gone_bytes > REPEATABLE_BYTES {
+            self.repeatable.store(false, Ordering::Relaxed);
+            self.gone = Vec::new();
+        } else {
+            self.gone.push(message.clone());
+        }
+    }
 }
 
 #[async_trait]

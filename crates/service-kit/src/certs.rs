@@ -1,5 +1,6 @@
 //! A development authority, so that a laptop runs the same mutual TLS as production.
 
+mod revoked;
 mod shown;
 
 use std::{
@@ -19,7 +20,10 @@ use rustls_pki_types::CertificateDer;
 use tempfile::NamedTempFile;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-pub use self::shown::{CertificateAge, ShownCertificate};
+pub use self::{
+    revoked::{Revocation, RevocationList},
+    shown::{CertificateAge, ShownCertificate},
+};
 use crate::{
     identity::{Identity, IdentityError, Principal, TrustDomain},
     tls::{TlsError, TlsFiles, TlsMaterial, Validity, parse_certificates, validity_of},
@@ -40,7 +44,7 @@ const PUBLIC: u32 = 0o644;
 
 /// An authority whose key lies in a folder. For development only: whoever reads the folder can be anyone.
 ///
-/// The folder holds `ca.pem` and `ca-key.pem`, and `service/<name>/` and `cluster/<id>/` with `cert.pem` and
+/// The folder holds `ca.pem`, `ca-key.pem` and perhaps `crl.pem`, and `service/<name>/` and `cluster/<id>/` with `cert.pem` and
 /// `key.pem` each.
 #[derive(Debug)]
 pub struct DevelopmentCa {
@@ -153,15 +157,36 @@ impl DevelopmentCa {
         Ok(services.chain(clusters).filter_map(Result::ok).collect())
     }
 
+    /// Where the certificate of an identity lies, if there is one.
+    pub fn certificate_of(&self, identity: &Identity) -> PathBuf {
+        self.folder_of(identity).join("cert.pem")
+    }
+
+    /// Whether the certificate of an identity that lies in the folder is revoked.
+    ///
+    /// # Errors
+    /// When the certificate or the list cannot be read.
+    pub fn is_revoked(&self, identity: &Identity) -> Result<bool, CertificateError> {
+        let Some(list) = self.revocation_list()? else {
+            return Ok(false);
+        };
+        let shown = ShownCertificate::read(&self.certificate_of(identity)).map_err(CertificateError::Certificate)?;
+        Ok(list.revoked_at(&shown).is_some())
+    }
+
+    fn folder_of(&self, identity: &Identity) -> PathBuf {
+        match identity.principal() {
+            Principal::Service(name) => self.folder.join(SERVICES).join(name),
+            Principal::Cluster(id) => self.folder.join(CLUSTERS).join(id),
+        }
+    }
+
     fn issue_unless(
         &self,
         identity: &Identity,
         keep: impl FnOnce(&TlsFiles) -> bool,
     ) -> Result<TlsFiles, CertificateError> {
-        let folder = match identity.principal() {
-            Principal::Service(name) => self.folder.join(SERVICES).join(name),
-            Principal::Cluster(id) => self.folder.join(CLUSTERS).join(id),
-        };
+        let folder = self.folder_of(identity);
         let files = TlsFiles {
             ca: self.folder.join("ca.pem"),
             cert: folder.join("cert.pem"),
@@ -187,7 +212,7 @@ impl DevelopmentCa {
         Ok(files)
     }
 
-    /// True when the files are whole, say `identity`, come from this authority and are not due for renewal.
+    /// True when the files are whole, say `identity`, come from this authority, are not revoked and not due for renewal.
     fn is_current(&self, files: &TlsFiles, identity: &Identity) -> bool {
         // Whatever is wrong with what is there, issuing anew mends it, so the reason does not matter.
         let certificate = TlsMaterial::load(files.clone()).and_then(|_| {
@@ -204,6 +229,8 @@ impl DevelopmentCa {
             !due(validity)
                 && Identity::from_certificate(&certificate).as_ref() == Ok(identity)
                 && is_signed_by(&certificate, &self.certificate)
+                // A list that cannot be read is told of by those who write it.
+                && !self.is_revoked(identity).unwrap_or(false)
         })
     }
 }
@@ -380,6 +407,23 @@ pub enum CertificateError {
     /// The authority's certificate is broken. Removing the folder makes a new authority.
     #[error("{0}; remove the folder to start with a new development CA")]
     Authority(#[from] TlsError),
+    /// A certificate that cannot be read.
+    #[error(transparent)]
+    Certificate(TlsError),
+    /// A certificate that is not the authority's to revoke.
+    #[error("{}: this authority has not issued the certificate, so it cannot revoke it", path.display())]
+    NotIssued {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A revocation list that cannot be used.
+    #[error("{}: {reason}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A key or certificate that cannot be made, or an authority's key that cannot be used.
     #[error("{}: {source}", path.display())]
     Generate {

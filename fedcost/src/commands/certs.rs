@@ -3,11 +3,12 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    time::SystemTime,
 };
 
 use service_kit::{
     Identity, TrustDomain,
-    certs::{CertificateError, DevelopmentCa, ShownCertificate, certificates_in},
+    certs::{CertificateError, DevelopmentCa, Revocation, RevocationList, ShownCertificate, certificates_in},
     identity::IdentityError,
     tls::{TlsError, TlsFiles},
 };
@@ -22,11 +23,12 @@ Examples:
   fedcost certs show --dir certs
   fedcost certs show /etc/fedcost/tls.crt
   fedcost certs renew --dir certs
+  fedcost certs revoke --cluster prod-eu --dir certs
 
 The authority's key lies in the folder: whoever can read it can be anyone. In production, take certificates from
 cert-manager, SPIRE or your company's authority instead: docs/operations/certificates.md tells how.";
 
-/// Issue, show and renew certificates of a development authority
+/// Issue, show, renew and revoke certificates of a development authority
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -42,7 +44,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Create the authority and nothing else
+    /// Create the authority and its empty revocation list, and nothing else
     Init,
     /// Issue a certificate, or renew it when it is due
     Issue(Subject),
@@ -51,12 +53,14 @@ enum Action {
         /// Certificates (PEM); without any, those in the authority's folder
         files: Vec<PathBuf>,
     },
-    /// Renew all certificates in the authority's folder that are due
+    /// Renew all certificates in the authority's folder that are due, and the revocation list
     Renew {
-        /// Renew the others too, each with a new key
+        /// Renew the others too, each with a new key, but for those that are revoked
         #[arg(long)]
         all: bool,
     },
+    /// Put certificates on the authority's revocation list, crl.pem
+    Revoke(Revoked),
     /// The same as `issue --service NAME`
     Service {
         /// Such as storage-svc
@@ -76,6 +80,19 @@ struct Subject {
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// For a federated cluster, by the id that is its folder under federated/
+    #[arg(long, value_name = "ID")]
+    cluster: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Revoked {
+    /// Certificates (PEM) that the authority has issued, such as one that was lost
+    files: Vec<PathBuf>,
+    /// The service's that is in the authority's folder
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// The cluster's that is in the authority's folder
     #[arg(long, value_name = "ID")]
     cluster: Option<String>,
 }
@@ -109,26 +126,45 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), CertsError> {
     let domain = || arguments.trust_domain.clone();
     match &arguments.action {
         Action::Init => {
-            open(arguments)?;
+            let list = open(arguments)?.keep_revocation_list()?;
             let path = arguments.dir.join("ca.pem");
-            Ok(output::print(|stdout| writeln!(stdout, "ca:   {}", path.display()))?)
+            output::print(|stdout| {
+                writeln!(stdout, "ca:   {}", path.display())?;
+                writeln!(stdout, "crl:  {}", list.display())
+            })?;
+            Ok(())
         }
         Action::Issue(Subject { service, cluster }) => {
-            let identities = [
-                service.as_deref().map(|name| Identity::service(domain(), name)),
-                cluster.as_deref().map(|id| Identity::cluster(domain(), id)),
-            ];
-            // The argument group lets exactly one through.
-            identities
-                .into_iter()
-                .flatten()
-                .try_for_each(|identity| issue(arguments, &identity?))
+            let identity = subject(arguments, service.as_deref(), cluster.as_deref());
+            identity.map_or(Ok(()), |identity| issue(arguments, &identity?))
         }
         Action::Service { name } => issue(arguments, &Identity::service(domain(), name)?),
         Action::Cluster { id } => issue(arguments, &Identity::cluster(domain(), id)?),
         Action::Show { files } => show(arguments, files),
         Action::Renew { all } => renew(arguments, *all),
+        Action::Revoke(revoked) => revoke(arguments, revoked),
     }
+}
+
+/// Whom the options name. The argument group lets at most one through.
+fn subject(
+    arguments: &Arguments,
+    service: Option<&str>,
+    cluster: Option<&str>,
+) -> Option<Result<Identity, IdentityError>> {
+    let domain = || arguments.trust_domain.clone();
+    let service = service.map(|name| Identity::service(domain(), name));
+    service.or_else(|| cluster.map(|id| Identity::cluster(domain(), id)))
+}
+
+/// An authority that is there. To renew or revoke what is not there is a mistake in the folder's name, and must not
+/// create one.
+fn open_existing(arguments: &Arguments) -> Result<DevelopmentCa, CertsError> {
+    if certificates_in(&arguments.dir)?.is_empty() {
+        let dir = arguments.dir.clone();
+        return Err(CertsError::Nothing { dir });
+    }
+    Ok(open(arguments)?)
 }
 
 fn open(arguments: &Arguments) -> Result<DevelopmentCa, CertificateError> {
@@ -146,46 +182,74 @@ fn issue(arguments: &Arguments, identity: &Identity) -> Result<(), CertsError> {
 }
 
 fn renew(arguments: &Arguments, all: bool) -> Result<(), CertsError> {
-    let dir = || arguments.dir.clone();
-    // To renew what is not there is a mistake in the folder's name, and must not create an authority.
-    if certificates_in(&arguments.dir)?.is_empty() {
-        return Err(CertsError::Nothing { dir: dir() });
-    }
-    let authority = open(arguments)?;
+    let authority = open_existing(arguments)?;
     let mut renewed = Vec::new();
+    let mut revoked = Vec::new();
+    let list = RevocationList::in_folder(&arguments.dir)?;
     for identity in authority.issued()? {
+        let present = ShownCertificate::read(&authority.certificate_of(&identity)).ok();
+        let is_revoked = |present| list.as_ref().and_then(|list| list.revoked_at(present)).is_some();
+        if present.as_ref().is_some_and(is_revoked) {
+            revoked.push(identity);
+            continue;
+        }
         // The serial number tells whether it was due.
-        let before = serial_of(&arguments.dir, &identity);
+        let before = present.map(|certificate| certificate.serial);
         let files = if all {
             authority.renew(&identity)?
         } else {
             authority.issue(&identity)?
         };
-        if before != serial_of(&arguments.dir, &identity) {
+        let now = ShownCertificate::read(&files.cert)?.serial;
+        if before.as_ref() != Some(&now) {
             renewed.push((identity, files.cert));
         }
     }
+    // Only where there is one: servers that use it would refuse everybody when it is out of date.
+    let list = match list {
+        Some(before) => {
+            let path = authority.keep_revocation_list()?;
+            let now = RevocationList::in_folder(&arguments.dir)?;
+            now.filter(|now| *now != before).map(|_| path)
+        }
+        None => None,
+    };
     output::print(|stdout| {
         for (identity, path) in &renewed {
             writeln!(stdout, "renewed {identity}: {}", path.display())?;
         }
-        match renewed.len() {
-            0 => writeln!(stdout, "nothing is due"),
+        for identity in &revoked {
+            writeln!(
+                stdout,
+                "not renewed, as it is revoked: {identity}; `fedcost certs issue` makes another"
+            )?;
+        }
+        if let Some(path) = &list {
+            writeln!(stdout, "renewed the revocation list: {}", path.display())?;
+        }
+        match (renewed.len(), &list) {
+            (0, None) => writeln!(stdout, "nothing is due"),
             _ => Ok(()),
         }
     })?;
     Ok(())
 }
 
-/// None when there is no certificate, or none that can be read.
-fn serial_of(dir: &std::path::Path, identity: &Identity) -> Option<String> {
-    let folder = match (identity.service_name(), identity.cluster_id()) {
-        (Some(name), _) => dir.join("service").join(name),
-        (None, Some(id)) => dir.join("cluster").join(id),
-        (None, None) => return None,
+fn revoke(arguments: &Arguments, revoked: &Revoked) -> Result<(), CertsError> {
+    let authority = open_existing(arguments)?;
+    let files = match subject(arguments, revoked.service.as_deref(), revoked.cluster.as_deref()) {
+        Some(identity) => vec![authority.certificate_of(&identity?)],
+        None => revoked.files.clone(),
     };
-    let shown = ShownCertificate::read(&folder.join("cert.pem")).ok()?;
-    Some(shown.serial)
+    for path in &files {
+        let Revocation { list, before } = authority.revoke(path)?;
+        output::print(|stdout| {
+            let done = if before { "was revoked before" } else { "revoked" };
+            writeln!(stdout, "{done}: {}", path.display())?;
+            writeln!(stdout, "crl:  {}", list.display())
+        })?;
+    }
+    Ok(())
 }
 
 fn show(arguments: &Arguments, files: &[PathBuf]) -> Result<(), CertsError> {
@@ -197,12 +261,16 @@ fn show(arguments: &Arguments, files: &[PathBuf]) -> Result<(), CertsError> {
         let dir = arguments.dir.clone();
         return Err(CertsError::Nothing { dir });
     }
+    let list = RevocationList::in_folder(&arguments.dir)?;
     // One that is broken does not hide the others, but is told of by the exit code.
     let mut broken = None;
     output::print(|stdout| {
         for path in &files {
             match ShownCertificate::read(path) {
-                Ok(certificate) => print(stdout, &certificate)?,
+                Ok(certificate) => {
+                    let revoked = list.as_ref().and_then(|list| list.revoked_at(&certificate));
+                    print(stdout, &certificate, revoked)?;
+                }
                 Err(error) => {
                     writeln!(stdout, "{error}\n")?;
                     broken.get_or_insert(error);
@@ -214,7 +282,7 @@ fn show(arguments: &Arguments, files: &[PathBuf]) -> Result<(), CertsError> {
     broken.map_or(Ok(()), |error| Err(error.into()))
 }
 
-fn print(stdout: &mut dyn Write, certificate: &ShownCertificate) -> io::Result<()> {
+fn print(stdout: &mut dyn Write, certificate: &ShownCertificate, revoked: Option<SystemTime>) -> io::Result<()> {
     match &certificate.identity {
         Ok(identity) => writeln!(stdout, "{identity}")?,
         Err(_) if certificate.is_authority => writeln!(stdout, "authority {}", certificate.subject)?,
@@ -229,6 +297,9 @@ fn print(stdout: &mut dyn Write, certificate: &ShownCertificate) -> io::Result<(
         time(certificate.not_after),
         certificate.age()
     )?;
+    if let Some(at) = revoked {
+        writeln!(stdout, "  revoked: {}", time(at))?;
+    }
     writeln!(stdout, "  issuer: {}", certificate.issuer)?;
     writeln!(stdout, "  serial: {}", certificate.serial)?;
     if !certificate.names.is_empty() {

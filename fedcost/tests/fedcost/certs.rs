@@ -31,3 +31,31 @@ fn init_makes_only_the_authority() {
     assert!(folder.path().join("ca.pem").is_file());
     assert!(!folder.path().join("service").exists());
 }
+
+#[test]
+fn what_is_revoked_is_shown_so_and_not_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let certs = |arguments: &[&str]| {
+        let outcome = run(["certs"].iter().chain(arguments).chain(&["--dir", dir]));
+        assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
+        outcome.stdout
+    };
+    certs(&["init"]);
+    assert!(folder.path().join("crl.pem").is_file());
+    certs(&["issue", "--cluster", "prod-eu"]);
+    certs(&["issue", "--cluster", "prod-us"]);
+    assert!(certs(&["revoke", "--cluster", "prod-eu"]).starts_with("revoked: "));
+    assert!(certs(&["revoke", "--cluster", "prod-eu"]).starts_with("was revoked before: "));
+    let shown = certs(&["show"]);
+    let of = |cluster: &str| shown.split("\n\n").find(|text| text.contains(cluster)).unwrap();
+    assert!(of("prod-eu").contains("  revoked: "), "{shown}");
+    assert!(!of("prod-us").contains("  revoked: "), "{shown}");
+    let renewed = certs(&["renew", "--all"]);
+    assert!(
+        renewed.contains("not renewed, as it is revoked: spiffe://fedcost/cluster/prod-eu"),
+        "{renewed}"
+    );
+    certs(&["issue", "--cluster", "prod-eu"]);
+    assert!(!certs(&["show"]).contains("  revoked: "));
+}

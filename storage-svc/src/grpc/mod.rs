@@ -15,6 +15,7 @@ use futures::Stream;
 use object_store::{CopyMode, CopyOptions, ObjectStoreExt};
 use service_kit::{Identity, peer_identity};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use crate::{
     config::Limits,
@@ -24,6 +25,7 @@ use crate::{
     path::{FolderPath, ObjectPath},
     policy::{Operation, Policy},
     store::Store,
+    turns::Turns,
 };
 
 /// How long a store may leave a listing or a download without the next piece. Longer than the store's own retries.
@@ -38,6 +40,7 @@ pub(crate) struct StorageHandlers {
     policy: Arc<Policy>,
     metrics: StorageMetrics,
     limiter: Limiter,
+    turns: Turns,
 }
 
 impl StorageHandlers {
@@ -47,6 +50,7 @@ impl StorageHandlers {
             policy: Arc::new(policy),
             limiter: Limiter::new(limits, metrics.clone()),
             metrics,
+            turns: Turns::default(),
         }
     }
 
@@ -85,6 +89,23 @@ impl StorageHandlers {
             operation,
             path,
         })
+    }
+
+    /// Carries out a change of an object when its turn has come, and to its end even if the caller goes away: a change
+    /// that was given up half way could still take place later, when the caller has repeated it and gone on.
+    async fn change<T: Send + 'static>(
+        &self,
+        path: &ObjectPath,
+        change: impl Future<Output = object_store::Result<T>> + Send + 'static,
+    ) -> object_store::Result<T> {
+        let turn = self.turns.take(path.as_path()).await;
+        let change = async move {
+            let changed = change.await;
+            drop(turn);
+            changed
+        };
+        let changed = tokio::spawn(change.in_current_span()).await;
+        changed.unwrap_or_else(|failed| Err(failed.into()))
     }
 
     fn store_error(&self, error: object_store::Error, path: &ObjectPath) -> StorageError {
@@ -134,11 +155,10 @@ impl StorageService for StorageHandlers {
         let caller = self.admitted(&request)?;
         let path = object_path("path", &request.get_ref().path)?;
         self.authorise(&caller, Operation::Delete, &path)?;
-        self.store
-            .objects
-            .delete(path.as_path())
-            .await
-            .map_err(|error| self.store_error(error, &path))?;
+        let (objects, deleted) = (Arc::clone(&self.store.objects), path.as_path().clone());
+        let deletion = async move { objects.delete(&deleted).await };
+        let deleted = self.change(&path, deletion).await;
+        deleted.map_err(|error| self.store_error(error, &path))?;
         Ok(Response::new(DeleteResponse {}))
     }
 
@@ -156,11 +176,10 @@ impl StorageService for StorageHandlers {
             CopyMode::Overwrite
         };
         let options = CopyOptions::new().with_mode(mode);
-        let copied = self
-            .store
-            .objects
-            .copy_opts(from.as_path(), to.as_path(), options)
-            .await;
+        let objects = Arc::clone(&self.store.objects);
+        let (source, target) = (from.as_path().clone(), to.as_path().clone());
+        let copy = async move { objects.copy_opts(&source, &target, options).await };
+        let copied = self.change(&to, copy).await;
         copied.map_err(|error| {
             // What is missing is the source, what exists is the target.
             let subject = if matches!(error, object_store::Error::NotFound { .. }) {

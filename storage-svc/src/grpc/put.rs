@@ -4,7 +4,6 @@ use fedcost_proto::storage::v1::{PutHeader, PutRequest, PutResponse, put_request
 use object_gateway::checksum::{Sha256, Sha256Hasher};
 use service_kit::Identity;
 use tonic::Streaming;
-use tracing::Instrument;
 
 use super::{StorageHandlers, convert, object_path};
 use crate::{error::StorageError, limiter::Limit, policy::Operation, store::writer::ObjectWriter};
@@ -56,9 +55,7 @@ impl StorageHandlers {
             let path = path.to_string();
             return Err(StorageError::Damaged { path });
         }
-        // A task of its own: once the commit is here, a caller that goes away must not stop it half way.
-        let commit = tokio::spawn(writer.commit().in_current_span());
-        let result = commit.await.unwrap_or_else(|failed| Err(failed.into()));
+        let result = self.change(&path, writer.commit()).await;
         let result = result.map_err(|error| self.store_error(error, &path))?;
         self.metrics.written(written);
         Ok(PutResponse {

@@ -1,27 +1,31 @@
-//! Conditional writes whose answer may get lost.
+//! Writes whose answer may get lost.
 //!
 //! When the answer to a conditional put is lost, the library sends it again and the server then reports a conflict
 //! with the object that the first request wrote. To the caller that looks as if somebody else had won, and a commit
-//! that is in fact there would be given up. So each conditional put carries an id of its own, and a conflict or a
-//! lost answer is believed only after the id of the present object was read back.
+//! that is in fact there would be given up. In the same way the end of an upload in parts, sent again, finds no such
+//! upload. So each of them carries an id of its own, and a failure is believed only after the id of the present object
+//! was read back.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use object_store::{
-    Attribute, CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
+    Attribute, Attributes, CopyMode, CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, Result, UploadPart, path::Path,
 };
 use uuid::Uuid;
 
-/// A store whose conditional puts tell their own write from another's, and that answers alike where stores differ.
+use super::attempts::UnclearAttempts;
+
+/// A store whose writes tell themselves from another's, and that answers alike where stores differ.
 ///
-/// One case stays open: when the answer is lost and another write replaces the object before the id is read back, a
-/// conflict is reported for a write that did take place. The object's history is then the other writer's to tell.
+/// An update may have taken place unseen, and have been replaced before its id was read back. It then ends with an
+/// error of its own kind rather than a conflict, by which the caller would take it for not done and do it again.
 pub(crate) struct ConfirmedWrites<S> {
-    inner: S,
+    inner: Arc<S>,
     /// Metadata that names the write an object comes from. Callers never see it.
     write_id: Attribute,
 }
@@ -30,14 +34,16 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
     /// `write_id` is the name of metadata that the store takes and callers do not use.
     pub(crate) fn new(inner: S, write_id: &'static str) -> Self {
         Self {
-            inner,
+            inner: Arc::new(inner),
             write_id: Attribute::Metadata(write_id.into()),
         }
     }
 
     async fn put_conditionally(&self, path: &Path, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
-        let id = Uuid::new_v4().to_string();
-        options.attributes.insert(self.write_id.clone(), id.clone().into());
+        let id = WriteId::new(&self.write_id);
+        id.add_to(&mut options.attributes);
+        let attempts = UnclearAttempts::default();
+        options.extensions.insert(attempts.clone());
         let create = options.mode == PutMode::Create;
         let error = match self.inner.put_opts(path, payload, options).await {
             Ok(written) => return Ok(written),
@@ -46,25 +52,112 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
             Err(error) if may_hide_success(&error) => error,
             Err(error) => return Err(error),
         };
-        match self.inner.get_opts(path, GetOptions::new().with_head(true)).await {
+        match id.look_for(self.inner.as_ref(), path).await {
+            Present::Own(written) => Ok(written),
+            // Whoever wants to create an object learns that another is there, whatever was there before.
+            Present::Other if create => Err(error),
+            Present::Other | Present::Nothing if attempts.any() => Err(unknown_outcome(error)),
+            Present::Other | Present::Nothing | Present::Unread => Err(error),
+        }
+    }
+}
+
+/// The id of one write.
+#[derive(Debug)]
+struct WriteId {
+    attribute: Attribute,
+    id: String,
+}
+
+/// What is there after a write that failed.
+enum Present {
+    /// What was written.
+    Own(PutResult),
+    Other,
+    Nothing,
+    /// The store does not tell.
+    Unread,
+}
+
+impl WriteId {
+    fn new(attribute: &Attribute) -> Self {
+        Self {
+            attribute: attribute.clone(),
+            id: Uuid::new_v4().to_string(),
+        }
+    }
+
+    fn add_to(&self, attributes: &mut Attributes) {
+        attributes.insert(self.attribute.clone(), self.id.clone().into());
+    }
+
+    async fn look_for(&self, store: &impl ObjectStore, path: &Path) -> Present {
+        match store.get_opts(path, GetOptions::new().with_head(true)).await {
             Ok(present)
                 if present
                     .attributes
-                    .get(&self.write_id)
-                    .is_some_and(|found| found.as_ref() == id) =>
+                    .get(&self.attribute)
+                    .is_some_and(|found| found.as_ref() == self.id) =>
             {
-                tracing::info!(%path, "a conditional write whose answer was lost is in place");
-                Ok(PutResult {
+                tracing::info!(%path, "a write whose answer was lost is in place");
+                Present::Own(PutResult {
                     e_tag: present.meta.e_tag,
                     version: present.meta.version,
                 })
             }
-            Ok(_) => Err(error),
+            Ok(_) => Present::Other,
+            Err(Error::NotFound { .. }) => Present::Nothing,
             Err(unread) => {
-                tracing::debug!(%path, %unread, "could not read back a conditional write");
-                Err(error)
+                tracing::debug!(%path, %unread, "could not read back a write");
+                Present::Unread
             }
         }
+    }
+}
+
+/// An error for a request that may have taken place.
+fn unknown_outcome(error: Error) -> Error {
+    Error::Generic {
+        store: "bucket",
+        source: Box::new(UnknownOutcome(error)),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an answer was lost, so that it is not known whether this took place; the store then said: {0}")]
+struct UnknownOutcome(#[source] Error);
+
+/// An upload in parts that carries an id.
+#[derive(Debug)]
+struct ConfirmedUpload<S> {
+    upload: Box<dyn MultipartUpload>,
+    store: Arc<S>,
+    path: Path,
+    id: WriteId,
+}
+
+#[async_trait]
+impl<S: ObjectStore> MultipartUpload for ConfirmedUpload<S> {
+    fn put_part(&mut self, payload: PutPayload) -> UploadPart {
+        self.upload.put_part(payload)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let error = match self.upload.complete().await {
+            Ok(written) => return Ok(written),
+            Err(error) if matches!(error, Error::NotFound { .. }) || may_hide_success(&error) => error,
+            Err(error) => return Err(error),
+        };
+        match self.id.look_for(self.store.as_ref(), &self.path).await {
+            Present::Own(written) => Ok(written),
+            // The upload was there when its parts were sent, so an earlier attempt has ended it, or somebody else has.
+            _ if matches!(error, Error::NotFound { .. }) => Err(unknown_outcome(error)),
+            _ => Err(error),
+        }
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.upload.abort().await
     }
 }
 
@@ -87,7 +180,7 @@ impl<S: ObjectStore> ConfirmedWrites<S> {
     }
 }
 
-/// Whether a failed conditional put may have written the object nevertheless.
+/// Whether a failed write may have written the object nevertheless.
 fn may_hide_success(error: &Error) -> bool {
     matches!(
         error,
@@ -117,7 +210,11 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
         }
     }
 
-    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        mut options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
         if options
             .extensions
             .get::<PutMode>()
@@ -127,7 +224,14 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
             let reason = "a conditional write of this size is not possible on this store";
             return Err(Error::NotSupported { source: reason.into() });
         }
-        self.inner.put_multipart_opts(path, options).await
+        let id = WriteId::new(&self.write_id);
+        id.add_to(&mut options.attributes);
+        Ok(Box::new(ConfirmedUpload {
+            upload: self.inner.put_multipart_opts(path, options).await?,
+            store: Arc::clone(&self.inner),
+            path: path.clone(),
+            id,
+        }))
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
@@ -167,7 +271,15 @@ impl<S: ObjectStore> ObjectStore for ConfirmedWrites<S> {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+        let create = options.mode == CopyMode::Create;
+        match self.inner.copy_opts(from, to, options).await {
+            // To S3 such a copy is an upload in parts, whose end finds nothing when it is sent again. The library sets
+            // no attributes on it, so there is no id to look for.
+            Err(error @ Error::NotFound { .. }) if create && self.inner.head(from).await.is_ok() => {
+                Err(unknown_outcome(error))
+            }
+            copied => copied,
+        }
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {

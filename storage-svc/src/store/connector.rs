@@ -22,7 +22,10 @@ use reqwest::{
 use service_kit::tls::{TlsError, check_authorities, check_client_pair};
 use tracing::{Instrument, Span, field::Empty, info_span};
 
-use super::config::{ClientCertificate, StoreHttp};
+use super::{
+    attempts::UnclearAttempts,
+    config::{ClientCertificate, StoreHttp},
+};
 
 /// How often TLS files are looked at, at most: with the first request after that time.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -302,6 +305,7 @@ impl HttpService for StoreClient {
             Span::none()
         };
         let begun = Instant::now();
+        let attempts = UnclearAttempts::of(request.extensions());
         let client = if shared.is_to_bucket(request.uri()) {
             if let (Some(name), Some(_)) = (&shared.http.server_name, &shared.bucket) {
                 rename(&mut request, name).map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
@@ -320,6 +324,9 @@ impl HttpService for StoreClient {
                 Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
             }
         };
+        if let Some(attempts) = attempts {
+            attempts.note(&answered);
+        }
         if let Ok(answer) = &answered {
             span.record("http.status", answer.status().as_u16());
         }

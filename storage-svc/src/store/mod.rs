@@ -1,5 +1,6 @@
 //! The bucket: which one, how to reach it, and what may be asked of it.
 
+mod attempts;
 mod azure;
 pub mod config;
 mod confirmed;

@@ -1,6 +1,6 @@
 //! Starts the service with certificates of a development authority.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use fedcost_proto::storage::v1::{
     PutCommit, PutHeader, PutRequest, put_request::Part, storage_service_client::StorageServiceClient,
@@ -59,8 +59,19 @@ impl Gateway {
         let authority = DevelopmentCa::open_or_create(&directory.path().join("certs"), TrustDomain::default()).unwrap();
         let mut tls = authority.issue_service(SERVICE_NAME).unwrap();
         tls.crl = revoke(&authority);
+        Self::start_with_files(directory, authority, tls, store, limits, |server| server).await
+    }
+
+    /// A gateway with these TLS files, and whatever else is set.
+    pub(super) async fn start_with_files(
+        directory: tempfile::TempDir,
+        authority: DevelopmentCa,
+        tls: TlsFiles,
+        store: StoreConfig,
+        limits: Limits,
+        configure: impl FnOnce(StorageServer) -> StorageServer,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("https://{}", listener.local_addr().unwrap());
         let listen = listener.local_addr().unwrap();
         let server = CommonConfig {
             listen,
@@ -71,11 +82,11 @@ impl Gateway {
         let tester = Identity::service(TrustDomain::default(), TESTER).unwrap();
         let service = StorageServer::new(Config { server, store, limits }).with_policy(Policy::allow_all_for(tester));
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(service.serve(listener, shutdown.clone()));
+        let served = tokio::spawn(configure(service).serve(listener, shutdown.clone()));
         Self {
             directory,
             authority,
-            address,
+            address: format!("https://{listen}"),
             shutdown,
             served,
         }
@@ -91,9 +102,7 @@ impl Gateway {
     }
 
     fn channel(&self, files: TlsFiles) -> Channel {
-        let expected = Identity::service(TrustDomain::default(), SERVICE_NAME).unwrap();
-        let endpoint = Endpoint::new(&EndpointConfig::new(&self.address), expected).unwrap();
-        endpoint.channel(&TlsMaterial::load(files).unwrap())
+        channel_to(&self.address, &TlsMaterial::load(files).unwrap())
     }
 
     pub(super) fn service(&self, name: &str) -> Channel {
@@ -106,6 +115,12 @@ impl Gateway {
 
     pub(super) fn store(&self) -> GatewayStore {
         GatewayStore::new(self.service(TESTER))
+    }
+
+    /// As `store`, over a connection of its own to this address, which leads to the gateway.
+    pub(super) fn store_through(&self, address: &str) -> GatewayStore {
+        let files = self.authority.issue_service(TESTER).unwrap();
+        GatewayStore::new(channel_to(address, &TlsMaterial::load(files).unwrap()))
     }
 
     pub(super) fn client(&self) -> StorageServiceClient<Channel> {
@@ -133,6 +148,14 @@ impl Gateway {
         self.shutdown.cancel();
         self.served.await.unwrap().unwrap();
     }
+}
+
+/// A channel to the gateway at this address.
+pub(super) fn channel_to(address: &str, tls: &Arc<TlsMaterial>) -> Channel {
+    let expected = Identity::service(TrustDomain::default(), SERVICE_NAME).unwrap();
+    Endpoint::new(&EndpointConfig::new(address), expected)
+        .unwrap()
+        .channel(tls)
 }
 
 pub(super) fn directory() -> tempfile::TempDir {

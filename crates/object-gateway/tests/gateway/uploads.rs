@@ -5,7 +5,7 @@ use std::time::Duration;
 use object_store::{Error, ObjectStoreExt, path::Path};
 use tonic::Status;
 
-use super::scripted::{Script, Scripted};
+use super::scripted::{Script, Scripted, busy};
 
 #[tokio::test]
 async fn parts_go_out_in_the_order_of_their_calls() {
@@ -33,6 +33,24 @@ async fn parts_that_nobody_waits_for_are_sent() {
     drop(upload.put_part("1".into()));
     drop(upload.put_part("2".into()));
     upload.complete().await.unwrap();
+    assert_eq!(
+        gateway.script(|script| script.uploaded.clone()),
+        ["1 x 1", "1 x 2", "commit 2"]
+    );
+}
+
+#[tokio::test]
+async fn an_upload_that_the_gateway_has_not_begun_with_is_made_again() {
+    let (gateway, store) = Scripted::start(Script {
+        failures: [busy(), busy()].into(),
+        ..Script::default()
+    })
+    .await;
+    let mut upload = store.put_multipart(&Path::from("a")).await.unwrap();
+    upload.put_part("1".into()).await.unwrap();
+    upload.put_part("2".into()).await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(gateway.calls(), ["put a", "put a", "put a"]);
     assert_eq!(
         gateway.script(|script| script.uploaded.clone()),
         ["1 x 1", "1 x 2", "commit 2"]

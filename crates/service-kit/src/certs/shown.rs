@@ -40,6 +40,10 @@ pub struct ShownCertificate {
     pub not_before: SystemTime,
     /// The end of its validity.
     pub not_after: SystemTime,
+    /// The certificate, and in it its issuer's name and its number, encoded.
+    pub(super) encoded: Vec<u8>,
+    pub(super) raw_issuer: Vec<u8>,
+    pub(super) raw_serial: Vec<u8>,
 }
 
 /// Where a certificate is in its life.
@@ -93,6 +97,9 @@ impl ShownCertificate {
             names: names(&parsed),
             not_before,
             not_after,
+            encoded: certificate.to_vec(),
+            raw_issuer: parsed.issuer().as_raw().to_vec(),
+            raw_serial: parsed.serial.to_bytes_be(),
         })
     }
 

@@ -1,0 +1,174 @@
+//! Single faults, each at the moment when it does the most harm.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, path::Path};
+
+use super::{
+    front::{FaultyStore, StoreFault},
+    network::FaultyNetwork,
+};
+use crate::storage::harness::{Gateway, eventually};
+
+const REFUSED: StoreFault = StoreFault::Refused(503, "SlowDown");
+
+/// Faults of requests that are carried out, and seem not to be.
+const UNSEEN: [StoreFault; 3] = [
+    StoreFault::DoneButRefused,
+    StoreFault::AnswerLost,
+    StoreFault::DoneButStalled,
+];
+
+async fn start() -> (FaultyStore, Gateway) {
+    let store = FaultyStore::start(0).await;
+    let gateway = Gateway::to(store.config()).await;
+    gateway.wait_until_serving().await;
+    (store, gateway)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_caller_has_gone_does_not_undo_later_ones() {
+    let (store, gateway) = start().await;
+    let path = Path::from("a");
+    for changes in ["put", "delete"] {
+        let (client, changed) = (gateway.store(), path.clone());
+        let refused = || store.met.counts().get(&REFUSED).copied().unwrap_or_default();
+        let before = refused();
+        // The gateway sends it again, a tenth of a second later at the earliest.
+        store.order([Some(REFUSED)]);
+        let gone = tokio::spawn(async move {
+            match changes {
+                "put" => client.put(&changed, "first".into()).await.map(|_| ()),
+                _ => client.delete(&changed).await,
+            }
+        });
+        eventually("the change has begun", async || refused() > before).await;
+        gone.abort();
+        // Its connection is another.
+        let later = gateway.store();
+        later.put(&path, "second".into()).await.unwrap();
+        // By then the first one would have taken place.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let found = later.get(&path).await.unwrap().bytes().await.unwrap();
+        assert_eq!(found, "second", "after a {changes}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_took_place_unseen_is_no_conflict() {
+    let (store, gateway) = start().await;
+    let client = gateway.store();
+    let path = Path::from("a");
+    for fault in UNSEEN {
+        let first = client.put(&path, "first".into()).await.unwrap();
+        store.order([Some(fault)]);
+        let update = PutMode::Update(first.into()).into();
+        client.put_opts(&path, "ours".into(), update).await.unwrap();
+        assert_eq!(client.get(&path).await.unwrap().bytes().await.unwrap(), "ours");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_may_have_been_replaced_unseen_is_no_conflict() {
+    let (store, gateway) = start().await;
+    let (client, path) = (gateway.store(), Path::from("a"));
+    let first = client.put(&path, "first".into()).await.unwrap();
+    store.order([Some(StoreFault::DoneButRefused)]);
+    let update = PutMode::Update(first.into()).into();
+    let (updating, updated) = (client.clone(), path.clone());
+    let update = tokio::spawn(async move { updating.put_opts(&updated, "ours".into(), update).await });
+    eventually("the update has taken place", async || {
+        store
+            .bucket
+            .contents()
+            .await
+            .get("a")
+            .is_some_and(|found| found == "ours")
+    })
+    .await;
+    // Before the gateway has sent it again.
+    store.bucket.replace(&path, "theirs").await;
+    let error = update.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Generic { .. }), "{error}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_took_place_unseen_has_taken_place() {
+    let (store, gateway) = start().await;
+    let (client, path) = (gateway.store(), Path::from("large"));
+    for fault in UNSEEN {
+        // It is begun, sent in two parts, and ended.
+        let content = vec![7; 5 * 1024 * 1024 + 1];
+        store.order([None, None, None, Some(fault)]);
+        let mut upload = client.put_multipart(&path).await.unwrap();
+        upload.put_part(content.clone().into()).await.unwrap();
+        upload.complete().await.unwrap();
+        let read = client.get(&path).await.unwrap();
+        assert!(read.attributes.is_empty(), "{:?}", read.attributes);
+        assert_eq!(read.bytes().await.unwrap(), content);
+    }
+    assert_eq!(store.met.counts().len(), UNSEEN.len());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_took_place_unseen_does_not_lack_its_source() {
+    let (store, gateway) = start().await;
+    let client = gateway.store();
+    client.put(&Path::from("from"), "x".into()).await.unwrap();
+    // To S3 it is an upload of one part.
+    store.order([None, None, Some(StoreFault::DoneButRefused)]);
+    let copied = client.copy_if_not_exists(&Path::from("from"), &Path::from("to")).await;
+    // The gateway says that it does not know, so the client asks again, and finds what is there.
+    let error = copied.unwrap_err();
+    assert!(!matches!(error, Error::NotFound { .. }), "{error}");
+    assert_eq!(client.get(&Path::from("to")).await.unwrap().bytes().await.unwrap(), "x");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_goes_on_after_its_connection_has_broken() {
+    let gateway = Gateway::local().await;
+    gateway.wait_until_serving().await;
+    let path = Path::from("large");
+    // More than is under way before the reader has taken it.
+    let content: Vec<u8> = (0..16 << 20).map(|number: u32| (number % 251) as u8).collect();
+    gateway.store().put(&path, content.clone().into()).await.unwrap();
+    let network = FaultyNetwork::to(&gateway.address, 0).await;
+    let client = gateway.store_through(&network.address);
+    let mut download = client.get(&path).await.unwrap().into_stream();
+    let mut read = download.try_next().await.unwrap().unwrap().to_vec();
+    assert!(read.len() < content.len() / 2);
+    network.cut();
+    while let Some(piece) = download.try_next().await.unwrap() {
+        read.extend(piece);
+    }
+    assert!(read == content, "{} bytes", read.len());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_write_whose_connection_breaks_is_unavailable() {
+    let (store, gateway) = start().await;
+    let network = FaultyNetwork::to(&gateway.address, 0).await;
+    let client = gateway.store_through(&network.address);
+    client.head(&Path::from("a")).await.unwrap_err();
+    store.order([Some(StoreFault::Stalled)]);
+    let create = async {
+        client
+            .put_opts(&Path::from("a"), "x".into(), PutMode::Create.into())
+            .await
+    };
+    let cut = async {
+        eventually("the store has the request", async || !store.met.counts().is_empty()).await;
+        network.cut();
+    };
+    let (created, ()) = tokio::join!(create, cut);
+    let error = created.unwrap_err().to_string();
+    assert!(error.contains("currently unavailable"), "{error}");
+    gateway.stop().await;
+}
