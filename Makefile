@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores lint bench bench-crates
+.PHONY: help demo test test-stores lint bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: ## Check the format, and deny the warnings of clippy
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh
+
+bench-storage: ## Time reads and writes through the storage gateway, beside the same on MinIO and a local folder
+	$(CARGO) bench --package storage-svc --bench gateway
 
 bench-crates: ## Run the benchmarks of the crates
 	$(CARGO) bench --workspace --benches

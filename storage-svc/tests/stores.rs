@@ -7,5 +7,6 @@ mod stores {
     #[expect(dead_code, reason = "the tests of the service itself use the rest")]
     mod harness;
     mod installed;
+    mod process;
     mod server;
 }

@@ -15,7 +15,7 @@ use tonic::{
 use crate::{
     config,
     identity::{Identity, IdentityError},
-    tls::TlsMaterial,
+    tls::{self, TlsMaterial, Transport},
 };
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,16 +129,16 @@ impl Endpoint {
             .connect_with_connector_lazy(connector)
     }
 
-    async fn connect(&self, tls: &TlsMaterial) -> Result<TlsStream<TcpStream>, ConnectError> {
+    async fn connect(&self, material: &TlsMaterial) -> Result<TlsStream<Transport>, ConnectError> {
         let address = format!("{}:{}", self.host, self.port);
         let handshake = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
             stream.set_nodelay(true)?;
-            TlsConnector::from(tls.client_config())
-                .connect(self.server_name.clone(), stream)
+            TlsConnector::from(material.client_config())
+                .connect(self.server_name.clone(), tls::buffered(stream))
                 .await
         };
-        let stream = match timeout(self.connect_timeout, handshake).await {
+        let mut stream = match timeout(self.connect_timeout, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(source)) => return Err(ConnectError::Handshake { address, source }),
             Err(_) => {
@@ -148,6 +148,7 @@ impl Endpoint {
                 });
             }
         };
+        tls::encrypt_ahead(stream.get_mut().1);
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let found = shown.map_or(Err(IdentityError::NoCertificate), Identity::from_certificate);
         match found {

@@ -1,13 +1,8 @@
 //! Azurite, fake-gcs-server, and MinIO, plain and over TLS.
 
-use std::{
-    fs::File,
-    path::Path as FilePath,
-    process::{Child, Command},
-};
+use std::path::Path as FilePath;
 
 use futures::StreamExt;
-use object_gateway::GatewayStore;
 use object_store::{
     Attribute, Error, ObjectStore, ObjectStoreExt,
     azure::{AzureAccessKey, AzureAuthorizer, AzureCredential},
@@ -16,16 +11,16 @@ use object_store::{
     path::Path,
 };
 use service_kit::{
-    Identity, TrustDomain,
+    TrustDomain,
     certs::DevelopmentCa,
-    client::{Endpoint, EndpointConfig},
-    tls::{TlsFiles, TlsMaterial, install_crypto_provider},
+    tls::{TlsFiles, install_crypto_provider},
 };
-use storage_svc::{SERVICE_NAME, StoreConfig};
+use storage_svc::StoreConfig;
 
 use super::{
     checks::check_all,
-    harness::{Gateway, eventually},
+    harness::{Gateway, directory},
+    process::Service,
     server::{Server, behind_tls},
 };
 
@@ -53,10 +48,6 @@ fn s3_text(port: u16, keys: &str, secret_key: &str) -> String {
         "type: S3\nconfig: {{bucket: costs, endpoint: '127.0.0.1:{port}', access_key: {ACCESS_KEY}, \
          secret_key: {secret_key}{keys}}}\nprefix: team/costs"
     )
-}
-
-fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 fn authority(directory: &FilePath) -> DevelopmentCa {
@@ -140,88 +131,6 @@ async fn minio_with_a_customer_s_key_conforms() {
     let gateway = Gateway::to(s3(minio.port, &keys, SECRET_KEY)).await;
     check_all(&gateway, &[]).await;
     gateway.stop().await;
-}
-
-/// The service as a process of its own, with its certificates and what it says in a folder.
-struct Service {
-    directory: tempfile::TempDir,
-    process: Child,
-    port: u16,
-}
-
-impl Service {
-    fn start(store: &str, level: &str) -> Self {
-        let directory = directory();
-        let file = |name: &str| directory.path().join(name);
-        install_crypto_provider();
-        let tls = DevelopmentCa::open_or_create(directory.path(), TrustDomain::default())
-            .and_then(|authority| authority.issue_service(SERVICE_NAME))
-            .unwrap();
-        std::fs::write(file("federated-store.yaml"), store).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let config = format!(
-            "server:\n  listen: 127.0.0.1:{port}\n  tls: {{ca: '{}', cert: '{}', key: '{}'}}\n  \
-             log: {{level: {level}}}\nstore: '{}'\n",
-            tls.ca.display(),
-            tls.cert.display(),
-            tls.key.display(),
-            file("federated-store.yaml").display()
-        );
-        std::fs::write(file("storage.yaml"), config).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_storage-svc"))
-            .arg("--config")
-            .arg(file("storage.yaml"))
-            .stdout(File::create(file("out")).unwrap())
-            .stderr(File::create(file("err")).unwrap())
-            .spawn()
-            .unwrap();
-        Self {
-            directory,
-            process,
-            port,
-        }
-    }
-
-    /// What it has said so far.
-    fn output(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self.directory.path().join(name)).unwrap();
-        format!("{}{}", read("out"), read("err"))
-    }
-
-    async fn wait_until_it_says(&self, text: &str) {
-        eventually(text, async || self.output().contains(text)).await;
-    }
-
-    /// The bucket, as ingest sees it.
-    fn store(&self) -> GatewayStore {
-        let trust = TrustDomain::default();
-        let files = DevelopmentCa::open_or_create(self.directory.path(), trust.clone())
-            .and_then(|authority| authority.issue_service("ingest-svc"))
-            .unwrap();
-        let expected = Identity::service(trust, SERVICE_NAME).unwrap();
-        let config = EndpointConfig::new(format!("https://127.0.0.1:{}", self.port));
-        let endpoint = Endpoint::new(&config, expected).unwrap();
-        GatewayStore::new(endpoint.channel(&TlsMaterial::load(files).unwrap()))
-    }
-
-    /// The most memory that it has held at once, in bytes.
-    fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may be gone already, which is what is wanted.
-        let _gone = self.process.kill();
-        let _gone = self.process.wait();
-    }
 }
 
 async fn output_of_service(store: &str) -> String {

@@ -26,7 +26,7 @@ use crate::{
     TrustDomain,
     identity::{Identity, IdentityError},
     metrics::{HandshakeOutcome, ServerMetrics},
-    tls::TlsMaterial,
+    tls::{self, TlsMaterial, Transport},
 };
 
 /// When the system refuses a connection, mostly for want of file descriptors, the next try would fail as well.
@@ -83,11 +83,12 @@ impl Acceptor {
 
     async fn authenticate(&self, stream: TcpStream, address: SocketAddr) -> Result<Connection, Refusal> {
         stream.set_nodelay(true).map_err(Refusal::Handshake)?;
-        let accept = TlsAcceptor::from(self.tls.server_config()).accept(stream);
-        let stream = timeout(self.limits.handshake_timeout, accept)
+        let accept = TlsAcceptor::from(self.tls.server_config()).accept(tls::buffered(stream));
+        let mut stream = timeout(self.limits.handshake_timeout, accept)
             .await
             .map_err(|_| Refusal::TimedOut)?
             .map_err(Refusal::Handshake)?;
+        tls::encrypt_ahead(stream.get_mut().1);
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let identity = certificate
             .map_or(Err(IdentityError::NoCertificate), Identity::from_certificate)
@@ -154,7 +155,7 @@ impl Refusal {
 /// tonic spawns its connections and offers no handle on them; without the cut, a peer that does not read could hold
 /// up a shutdown for ever.
 pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Transport>,
     peer: PeerInfo,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }

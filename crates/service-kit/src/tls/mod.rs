@@ -5,6 +5,7 @@
 
 mod files;
 mod outside;
+mod transport;
 
 use std::{
     path::PathBuf,
@@ -26,6 +27,7 @@ use tracing::{Instrument, info, info_span, warn};
 use self::files::{Contents, Parsed};
 pub(crate) use self::files::{Validity, parse_certificates, validity_of};
 pub use self::outside::{check_authorities, check_client_pair};
+pub(crate) use self::transport::{Transport, buffered, encrypt_ahead};
 use crate::identity::{Identity, IdentityError};
 
 const HTTP2: &[u8] = b"h2";
