@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray,
-        StringViewArray, StructArray, TimestampMicrosecondArray, UInt32Array,
+        Array as _, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, ListBuilder,
+        MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray, TimestampMicrosecondArray,
+        UInt32Array,
     },
     buffer::OffsetBuffer,
-    datatypes::{DataType, Field},
+    datatypes::{DataType, Field, Int32Type},
     ipc::writer::StreamWriter,
 };
-use cost_answer::{AllocationColumns, AssetColumns, AssetKind, Decoder, asset::Own};
+use cost_answer::{AllocationColumns, AssetColumns, AssetKind, Decoder, PerValue, asset::Own};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
@@ -172,4 +173,74 @@ fn assets_have_what_their_kind_has() {
     assert!(matches!(columns.row(3).own, Own::Nothing));
     assert_eq!(columns.row(4).kind, AssetKind::Several);
     assert_eq!(columns.row(4).kind.name(), None);
+}
+
+/// Rows whose labels, services and namespaces are looked up in dictionaries, with these values of the label `a`.
+fn shared(keys: &[Option<i32>], values: &[&str]) -> RecordBatch {
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    for value in values {
+        maps.keys().append_value("a");
+        maps.values().append_value(value);
+        maps.append(true).unwrap();
+        lists.append_value([Some(*value), Some("b")]);
+    }
+    let of_keys = |values: ArrayRef| -> ArrayRef {
+        Arc::new(DictionaryArray::<Int32Type>::try_new(keys.to_vec().into(), values).unwrap())
+    };
+    batch(vec![
+        ("set", sets(&vec![0; keys.len()])),
+        ("name", texts(&vec!["x"; keys.len()])),
+        ("namespace", of_keys(texts(values))),
+        ("labels", of_keys(Arc::new(maps.finish()))),
+        ("services", of_keys(Arc::new(lists.finish()))),
+    ])
+}
+
+#[test]
+fn what_rows_share_is_looked_up() {
+    let batch = shared(&[Some(1), None, Some(0), Some(1)], &["one", "two"]);
+    let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    stream.write(&batch).unwrap();
+    stream.write(&batch.slice(2, 2)).unwrap();
+    let mut decoder = Decoder::new();
+    decoder.push(stream.into_inner().unwrap());
+    let mut values = Vec::new();
+    while let Some(batch) = decoder.next_batch().unwrap() {
+        let columns = AllocationColumns::new(&batch).unwrap();
+        values.extend((0..columns.rows()).map(|row| {
+            let row = columns.row(row);
+            let labels = row.labels.map(|(name, value)| format!("{name}={value}"));
+            let texts = labels.chain(row.services.map(str::to_owned));
+            format!("{}:{}", row.namespace, texts.collect::<Vec<_>>().join(","))
+        }));
+    }
+    let (one, two) = ("one:a=one,one,b", "two:a=two,two,b");
+    assert_eq!(values, [two, ":", one, two, one, two]);
+}
+
+#[test]
+fn what_is_made_of_a_shared_value_is_made_once() {
+    let mut made = 0;
+    let mut known = PerValue::default();
+    let mut append = |batch: &RecordBatch| {
+        let columns = AllocationColumns::new(batch).unwrap();
+        let mut out = Vec::new();
+        for row in 0..columns.rows() {
+            known.append(columns.row(row).labels, &mut out, |out, entries| {
+                made += 1;
+                entries.for_each(|(_, value)| out.extend_from_slice(value.as_bytes()));
+                out.push(b';');
+            });
+        }
+        String::from_utf8(out).unwrap()
+    };
+    let first = shared(&[Some(0), Some(1), Some(0), Some(1)], &["one", "two"]);
+    assert_eq!(append(&first), "one;two;one;two;");
+    assert_eq!(append(&first.slice(1, 1)), "two;");
+    // Another dictionary, and rows of no dictionary.
+    assert_eq!(append(&shared(&[Some(0), Some(0)], &["three"])), "three;three;");
+    assert_eq!(append(&allocations()), ";;");
+    assert_eq!(append(&first), "one;two;one;two;");
+    assert_eq!(made, 2 + 1 + 2 + 2);
 }
