@@ -46,8 +46,7 @@ fn decimals<const DIGITS: usize>(out: &mut Vec<u8>, value: f64) -> bool {
     }
     let units = const { 10_u64.pow(DIGITS as u32) };
     let scaled = value.abs() * units as f64;
-    // Not a number is no less.
-    if !(scaled < MOST_DIGITS) {
+    if scaled.is_nan() || scaled >= MOST_DIGITS {
         return false;
     }
     let whole = scaled as u64;
