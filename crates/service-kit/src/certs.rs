@@ -44,8 +44,8 @@ const PUBLIC: u32 = 0o644;
 
 /// An authority whose key lies in a folder. For development only: whoever reads the folder can be anyone.
 ///
-/// The folder holds `ca.pem`, `ca-key.pem` and perhaps `crl.pem`, and `service/<name>/` and `cluster/<id>/` with `cert.pem` and
-/// `key.pem` each.
+/// The folder holds `ca.pem`, `ca-key.pem` and perhaps `crl.pem`, and `service/<name>/` and `cluster/<id>/` with
+/// `cert.pem` and `key.pem` each.
 #[derive(Debug)]
 pub struct DevelopmentCa {
     folder: PathBuf,

@@ -53,17 +53,20 @@ impl RevocationList {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn in_folder(folder: &Path) -> Result<Option<Self>, CertificateError> {
-        let path = folder.join(LIST);
-        let Some(text) = read_if_present(&path)? else {
-            return Ok(None);
-        };
-        Self::parse(path, &text).map(|(list, _)| Some(list))
+        Ok(Self::read(folder)?.map(|(list, _)| list))
     }
 
     /// When the certificate was revoked. None when this list's authority has not revoked it.
     pub fn revoked_at(&self, certificate: &ShownCertificate) -> Option<SystemTime> {
         let own = certificate.raw_issuer == self.issuer;
         self.revoked.get(&certificate.raw_serial).copied().filter(|_| own)
+    }
+
+    /// The list in an authority's folder, with its encoded form.
+    fn read(folder: &Path) -> Result<Option<(Self, CertificateRevocationListDer<'static>)>, CertificateError> {
+        let path = folder.join(LIST);
+        let text = read_if_present(&path)?;
+        text.map(|text| Self::parse(path, &text)).transpose()
     }
 
     fn parse(path: PathBuf, text: &[u8]) -> Result<(Self, CertificateRevocationListDer<'static>), CertificateError> {
@@ -137,11 +140,9 @@ impl DevelopmentCa {
 
     /// The list as it is, which must be this authority's: another's would be lost by writing ours.
     pub(super) fn revocation_list(&self) -> Result<Option<RevocationList>, CertificateError> {
-        let path = self.folder.join(LIST);
-        let Some(text) = read_if_present(&path)? else {
+        let Some((list, encoded)) = RevocationList::read(&self.folder)? else {
             return Ok(None);
         };
-        let (list, encoded) = RevocationList::parse(path, &text)?;
         let foreign = |reason: String| CertificateError::List {
             path: list.path.clone(),
             reason,
