@@ -189,7 +189,7 @@ def main():
             print(f"| {name} | {size / 1e6:.2f} | {percentile(ours, 0.5):.1f} | {percentile(ours, 0.95):.1f} "
                   f"| {percentile(theirs, 0.5):.1f} | {percentile(theirs, 0.95):.1f} | {ratio:.1f} |", flush=True)
         # What hands over Arrow has no JSON to write, which is most of an answer about many items.
-        name, path, parameters, sql = next(question for question in questions(lake) if question[0] == "pod")
+        _, path, parameters, sql = next(question for question in questions(lake) if question[0] == "pod")
         written = f"COPY ({sql}) TO '/dev/null' (FORMAT json)"
         theirs, _ = timed(lambda: duck.sql(written), options.heavy_times)
         ours, _ = timed(lambda: ask(connection, path, parameters), options.heavy_times)

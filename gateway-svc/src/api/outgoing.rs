@@ -118,7 +118,7 @@ async fn write_all<W: Writer>(
         let Some(batch) = batch else { break };
         let mut row = 0;
         while row < batch.num_rows() {
-            buffer.reserve(CHUNK_BYTES + ITEM_BYTES - buffer.len().min(CHUNK_BYTES));
+            buffer.reserve((CHUNK_BYTES + ITEM_BYTES).saturating_sub(buffer.len()));
             row = writer.write(&batch, row, &mut buffer)?;
             if !has_room(&buffer) && chunks.send(Ok(Bytes::from(std::mem::take(&mut buffer)))).await.is_err() {
                 return Ok(());

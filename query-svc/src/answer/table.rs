@@ -57,12 +57,10 @@ fn missing(column: &str) -> DataFusionError {
 
 /// The rows of all batches. Each column's parts are given up as soon as they are joined, since there may be many rows.
 fn joined(batches: Vec<RecordBatch>) -> Result<RecordBatch> {
-    if batches.len() == 1 {
-        return Ok(batches
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| RecordBatch::new_empty(Arc::new(Schema::empty()))));
-    }
+    let batches = match <[RecordBatch; 1]>::try_from(batches) {
+        Ok([only]) => return Ok(only),
+        Err(batches) => batches,
+    };
     let schema = batches
         .first()
         .map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);

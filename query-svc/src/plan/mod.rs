@@ -29,7 +29,6 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use futures::StreamExt as _;
-use indexmap::IndexMap;
 use lake::{TableName, schema::assets};
 
 pub(crate) use self::{
@@ -42,7 +41,7 @@ pub(crate) use self::{
 };
 use crate::{
     release::Served,
-    warm::{self, ClusterTest, ScanCounts},
+    warm::{self, Block, ClusterTest, ScanCounts},
 };
 
 /// Column of a result that counts its sets from 0.
@@ -212,23 +211,9 @@ impl<'a> Reader<'a> {
             .cloned()
             .collect();
         let warm = self.served.warm();
-        let mut zero: Option<BTreeSet<&'static str>> = None;
-        // How many rows each cluster has, as long as all blocks are in memory.
-        let mut rows_of = Some(IndexMap::default());
+        let mut in_memory = Vec::with_capacity(blocks.len());
         for spec in &blocks {
-            // Of what is not in memory nothing is known.
-            let block = warm.peek(spec).await;
-            let known = block.as_ref().map(|block| block.zero.clone()).unwrap_or_default();
-            zero = Some(match zero {
-                None => known,
-                Some(zero) => zero.intersection(&known).copied().collect(),
-            });
-            rows_of = rows_of.zip(block).map(|(mut rows_of, block)| {
-                for (cluster, rows) in block.rows_of_clusters() {
-                    *rows_of.entry(cluster).or_default() += rows;
-                }
-                rows_of
-            });
+            in_memory.push(warm.peek(spec).await);
         }
         let clusters: ClusterTest = {
             let (filter, dictionary) = (filter.clone(), Arc::clone(warm.dictionary()));
@@ -236,7 +221,7 @@ impl<'a> Reader<'a> {
         };
         let counts = Arc::new(ScanCounts::default());
         let rows = blocks.iter().map(|block| block.rows()).sum();
-        let is_fine = columns.contains(parts::FINE_COLUMN) && filter.is_all();
+        let is_fine = rows >= PARALLEL_ROWS && columns.contains(parts::FINE_COLUMN) && filter.is_all();
         let (session, partitions) = match rows {
             ..PARALLEL_ROWS => (&self.planner.serial, 1),
             _ if is_fine => (&self.planner.fine, 1),
@@ -252,8 +237,9 @@ impl<'a> Reader<'a> {
         };
         let frame = frame_of(&clusters)?;
         let mut parts = Vec::new();
-        if let Some(rows_of) = rows_of.filter(|_| is_fine && rows >= PARALLEL_ROWS) {
-            for clusters in parts::deal(&rows_of, blocks.len()) {
+        // What is not in memory is better read once.
+        if is_fine && let Some(blocks) = in_memory.iter().cloned().collect::<Option<Vec<_>>>() {
+            for clusters in parts::deal(&parts::rows_of_clusters(&blocks), blocks.len()) {
                 parts.push(frame_of(&(Arc::new(move |cluster| clusters.contains(&cluster)) as _))?);
             }
         }
@@ -268,7 +254,7 @@ impl<'a> Reader<'a> {
             },
         );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
-        input.without = zero.unwrap_or_default();
+        input.without = zero_throughout(&in_memory);
         input.single = table.is_base();
         Ok(Rows { frame, parts, input })
     }
@@ -339,6 +325,17 @@ impl<'a> Reader<'a> {
         self.run(aggregate::assets(frame, self.group_by(grouping), &input)?)
             .await
     }
+}
+
+/// The columns that are zero in all blocks. Of one that is not in memory nothing is known.
+fn zero_throughout(blocks: &[Option<Arc<Block>>]) -> BTreeSet<&'static str> {
+    let zero = blocks
+        .iter()
+        .map(|block| block.as_ref().map(|block| block.zero.clone()));
+    let common = zero
+        .map(Option::unwrap_or_default)
+        .reduce(|common, zero| &common & &zero);
+    common.unwrap_or_default()
 }
 
 async fn collect(frame: DataFrame) -> Result<Vec<RecordBatch>> {

@@ -5,7 +5,10 @@
 //! Those are added up once more, over all clusters. What is known of the groups of a few clusters is small enough for
 //! the processor's cache.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch},
@@ -24,15 +27,24 @@ use indexmap::IndexMap;
 use rustc_hash::{FxHashSet, FxHasher};
 
 use super::{CodedKey, Reader, Rows, SET, collect, key_column};
-use crate::columns::codes;
+use crate::{columns::codes, warm::Block};
 
-/// Columns that have about as many values as there are rows.
+/// The column that has about as many values as there are rows.
 pub(super) const FINE_COLUMN: &str = "pod";
 
 /// Rows of each block that a part has at least, so that what is done once per piece weighs little.
 const PART_ROWS: usize = 2048;
 
-/// Deals clusters out to parts. `rows_of` says how many rows each cluster has, in the order in which blocks have them.
+/// How many rows each cluster has, in the order in which blocks have them.
+pub(super) fn rows_of_clusters(blocks: &[Arc<Block>]) -> IndexMap<Code, usize> {
+    let mut rows_of = IndexMap::new();
+    for (cluster, rows) in blocks.iter().flat_map(|block| block.rows_of_clusters()) {
+        *rows_of.entry(cluster).or_default() += rows;
+    }
+    rows_of
+}
+
+/// Deals clusters out to parts, by how many rows each has.
 pub(super) fn deal(rows_of: &IndexMap<Code, usize>, blocks: usize) -> Vec<FxHashSet<Code>> {
     let mut parts: Vec<FxHashSet<Code>> = Vec::new();
     let mut room = 0;
@@ -70,31 +82,25 @@ impl Reader<'_> {
         // They differ in their clusters only.
         plans.iter().take(1).for_each(|plan| self.note_plan(plan));
         // Tasks end with the stream.
-        let results = stream::iter(plans)
-            .map(|plan| SpawnedTask::spawn(collect_exactly(plan)).join_unwind())
-            .buffered(self.planner.threads);
-        let results: Vec<Result<Vec<RecordBatch>>> = results
-            .map_err(|error| DataFusionError::External(Box::new(error)))
-            .try_collect()
-            .await?;
-        let mut found = Vec::new();
-        for result in results {
-            found.extend(result?);
-        }
+        let added_up = stream::iter(plans).map(|plan| async {
+            let task = SpawnedTask::spawn(collect_exactly(plan)).join_unwind();
+            task.await.map_err(|error| DataFusionError::External(Box::new(error)))?
+        });
+        let mut found = added_up.buffered(self.planner.threads).try_concat().await?;
         let common = common(&found, keys.len(), fine_key)?;
         if common.is_empty() {
             return Ok(found);
         }
         let is_common = col(FINE_COLUMN).in_list(common.iter().map(|code| lit(*code)).collect(), false);
         let whole = self.run(add_up(frame.filter(is_common)?)?).await?;
-        for batch in &mut found {
-            let codes = codes(batch, &key_column(fine_key))?;
-            let complete: BooleanArray = codes.iter().map(|code| Some(!common.contains(code))).collect();
-            *batch = keep(
-                std::mem::replace(batch, RecordBatch::new_empty(batch.schema())),
-                &complete,
-            )?;
-        }
+        found = found
+            .into_iter()
+            .map(|batch| {
+                let codes = codes(&batch, &key_column(fine_key))?.iter();
+                let complete: BooleanArray = codes.map(|code| Some(!common.contains(code))).collect();
+                keep(batch, &complete)
+            })
+            .collect::<Result<_>>()?;
         found.extend(whole);
         Ok(found)
     }
