@@ -284,10 +284,10 @@ fn build_workloads(site: &Site, pods: usize, noise: Noise) -> Vec<Workload> {
             namespace,
             name,
             visits: visits(application, noise),
-            rollout_days: 2 + noise.of("rollout").below(13) as i64,
+            rollout_days: 5 + noise.of("rollout").below(25) as i64,
             phase: noise.of("phase").below(1000) as i64,
             has_sidecar: matches!(application.controller, Controller::Deployment | Controller::StatefulSet)
-                && noise.of("sidecar").chance(0.4),
+                && noise.of("sidecar").chance(0.7),
             load_balancer: None,
             replicas: 0,
             use_until_hour: use_until_hour(application, site.utc_offset),

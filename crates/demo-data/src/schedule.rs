@@ -186,7 +186,7 @@ pub(crate) fn pod_runs(slot: &Slot, workload: &Workload, machine: &Machine, day:
             }
         }
         Controller::Job => {
-            let per_day = *workload.noise.of("runs").pick(&[1_i64, 1, 2, 4]);
+            let per_day = *workload.noise.of("runs").pick(&[1_i64, 1, 1, 2]);
             let first = slot.noise.of("first run").below(24 * 60 / per_day as usize) as i64 * 60;
             for run in 0..per_day {
                 let start = day.span().start + first + run * DAY / per_day;
