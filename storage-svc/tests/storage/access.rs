@@ -39,12 +39,18 @@ async fn call(client: &mut StorageServiceClient<Channel>, call: &str, path: &str
             .put(futures::stream::iter([header(&path), data("x"), commit(1)]))
             .await
             .map(drop),
-        "delete" => client.delete(DeleteRequest { path }).await.map(drop),
+        "delete" => client
+            .delete(DeleteRequest {
+                path,
+                ..Default::default()
+            })
+            .await
+            .map(drop),
         "copy from" => client
             .copy(CopyRequest {
                 from: path,
                 to: own.to_owned(),
-                create_only: false,
+                ..Default::default()
             })
             .await
             .map(drop),
@@ -52,7 +58,7 @@ async fn call(client: &mut StorageServiceClient<Channel>, call: &str, path: &str
             .copy(CopyRequest {
                 from: own.to_owned(),
                 to: path,
-                create_only: false,
+                ..Default::default()
             })
             .await
             .map(drop),
