@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::{HeaderValue, Uri, header::HOST, uri::Authority};
+use http::{HeaderValue, StatusCode, Uri, header::HOST, uri::Authority};
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
 use reqwest::{
     Certificate, ClientBuilder, Identity,
@@ -26,6 +26,7 @@ use super::{
     attempts::UnclearAttempts,
     config::{ClientCertificate, StoreHttp},
 };
+use crate::metrics::{StorageMetrics, StoreFailure};
 
 /// How often TLS files are looked at, at most: with the first request after that time.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -62,6 +63,7 @@ struct Shared {
     /// For what gives out credentials. Does not show the certificate that is meant for the bucket.
     elsewhere: reqwest::Client,
     trace: bool,
+    metrics: StorageMetrics,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,12 @@ struct Connections {
 impl StoreClient {
     /// Makes the client, and reads its files. `bucket` is the authority of the bucket's URLs, or None when every
     /// request is to the bucket.
-    pub(super) fn new(http: &StoreHttp, bucket: Option<Authority>, trace: bool) -> Result<Self, ConnectError> {
+    pub(super) fn new(
+        http: &StoreHttp,
+        bucket: Option<Authority>,
+        trace: bool,
+        metrics: StorageMetrics,
+    ) -> Result<Self, ConnectError> {
         let files = Files::read(http)?;
         let client = towards_bucket(http, bucket.as_ref(), &files)?;
         let mut elsewhere = common(http);
@@ -99,6 +106,7 @@ impl StoreClient {
                 }),
                 elsewhere: elsewhere.build().map_err(ConnectError::Client)?,
                 trace,
+                metrics,
             }),
         })
     }
@@ -287,6 +295,19 @@ fn rename(request: &mut HttpRequest, name: &str) -> Result<(), http::Error> {
     Ok(())
 }
 
+/// How an attempt failed, if another may help.
+fn failure(answered: &Result<HttpResponse, HttpError>) -> Option<StoreFailure> {
+    match answered {
+        Ok(answer) => match answer.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(StoreFailure::Throttled),
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => Some(StoreFailure::Server),
+            _ => None,
+        },
+        Err(error) if error.kind() == HttpErrorKind::Timeout => Some(StoreFailure::Timeout),
+        Err(_) => Some(StoreFailure::Connection),
+    }
+}
+
 #[async_trait]
 impl HttpService for StoreClient {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -326,6 +347,9 @@ impl HttpService for StoreClient {
         };
         if let Some(attempts) = attempts {
             attempts.note(&answered);
+        }
+        if let Some(failure) = failure(&answered) {
+            shared.metrics.store_failed(failure);
         }
         if let Ok(answer) = &answered {
             span.record("http.status", answer.status().as_u16());
