@@ -6,12 +6,14 @@
 //! `FEDCOST_FAULT_SEED=7 cargo test -p storage-svc --test storage faults -- --nocapture`.
 
 mod bucket;
+mod conditions;
 mod front;
 mod ledger;
 mod model;
 mod network;
 mod once;
 mod script;
+mod watch;
 mod writer;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -22,7 +24,11 @@ use object_gateway::Retries;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use self::{front::FaultyStore, ledger::Ledger, network::FaultyNetwork, writer::Writer};
-use super::{checks::check_all, harness::Gateway};
+use super::{
+    checks::check_all,
+    harness::Gateway,
+    large::{check_many_keys, many_keys},
+};
 
 const SEEDS: u64 = 20;
 
@@ -108,6 +114,7 @@ async fn contents_of(gateway: &Gateway) -> BTreeMap<String, Bytes> {
 
 /// Runs the seeds, or the one that is asked for, and expects that no promise was broken.
 async fn run_all<F: Future<Output = Run>>(seeds: u64, kinds: (usize, usize), run: impl Fn(u64) -> F) {
+    watch::begin();
     let seeds = match std::env::var("FEDCOST_FAULT_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (1..=seeds).collect(),
@@ -151,5 +158,17 @@ async fn the_bucket_of_the_faults_conforms() {
     let store = FaultyStore::start(0).await;
     let gateway = Gateway::to(store.config()).await;
     check_all(&gateway, &[]).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_keys_of_s3_are_listed() {
+    let store = FaultyStore::start(0).await;
+    for path in many_keys() {
+        store.bucket.replace(&path, "x").await;
+    }
+    let gateway = Gateway::to(store.config()).await;
+    gateway.wait_until_serving().await;
+    check_many_keys(&gateway.store()).await;
     gateway.stop().await;
 }
