@@ -216,7 +216,14 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn common(http: &StoreHttp) -> ClientBuilder {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    // The library's bound holds for the head too, so there is none where the head may take for ever.
+    let builder = if http.response_header_timeout.is_zero() {
+        builder
+    } else {
+        builder.read_timeout(http.longest_pause.max(http.response_header_timeout))
+    };
+    builder
         .use_rustls_tls()
         .connect_timeout(http.connect_timeout)
         .pool_idle_timeout(http.idle_timeout)
@@ -356,5 +363,43 @@ impl HttpService for StoreClient {
         }
         span.record("duration_ms", begun.elapsed().as_millis());
         answered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::client::HttpRequestBody;
+    use service_kit::tls::install_crypto_provider;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_stays_half_said_is_given_up() {
+        install_crypto_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/a", listener.local_addr().unwrap());
+        let http = StoreHttp {
+            response_header_timeout: Duration::from_millis(50),
+            longest_pause: Duration::from_millis(200),
+            ..StoreHttp::default()
+        };
+        let client = StoreClient::new(&http, None, false, StorageMetrics::default()).unwrap();
+        let server = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let _request = connection.read(&mut [0; 1024]).await.unwrap();
+            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ";
+            connection.write_all(half).await.unwrap();
+            connection
+        };
+        let request = http::Request::get(url).body(HttpRequestBody::empty()).unwrap();
+        let (answered, connection) = tokio::join!(client.call(request), server);
+        let body = answered.unwrap().into_body().bytes().await;
+        assert!(body.is_err(), "{body:?}");
+        // It was there all the time.
+        drop(connection);
     }
 }

@@ -20,7 +20,7 @@ use storage_svc::StoreConfig;
 use super::{
     checks::check_all,
     harness::{Gateway, directory},
-    large::{check_gibibyte, check_many_keys, write_many_keys},
+    large::{check_gibibyte, write_and_list_many_keys},
     process::Service,
     server::{Server, behind_tls},
 };
@@ -151,12 +151,7 @@ async fn a_gibibyte_goes_to_minio_and_back_in_little_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn minio_lists_a_hundred_thousand_keys() {
     let minio = minio(&[]).await;
-    let gateway = Gateway::to(s3(minio.port, ", insecure: true", SECRET_KEY)).await;
-    gateway.wait_until_serving().await;
-    let store = gateway.store();
-    write_many_keys(&store).await;
-    check_many_keys(&store).await;
-    gateway.stop().await;
+    write_and_list_many_keys(s3(minio.port, ", insecure: true", SECRET_KEY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,12 +232,7 @@ async fn azurite_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn azurite_lists_a_hundred_thousand_keys() {
     let azurite = Azurite::start().await;
-    let gateway = Gateway::to(azurite.store(ACCOUNT_KEY)).await;
-    gateway.wait_until_serving().await;
-    let store = gateway.store();
-    write_many_keys(&store).await;
-    check_many_keys(&store).await;
-    gateway.stop().await;
+    write_and_list_many_keys(azurite.store(ACCOUNT_KEY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

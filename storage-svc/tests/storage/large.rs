@@ -3,8 +3,9 @@
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_gateway::GatewayStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path};
+use storage_svc::StoreConfig;
 
-use super::process::Service;
+use super::{harness::Gateway, process::Service};
 
 const MIB: usize = 1024 * 1024;
 
@@ -61,11 +62,16 @@ pub(super) fn many_keys() -> impl Iterator<Item = Path> {
     (0..KEYS).map(|index| Path::from(format!("many/{:02}/{index:06}", index / 7_000)))
 }
 
-/// Writes them through the gateway.
-pub(super) async fn write_many_keys(store: &GatewayStore) {
+/// Writes them to a bucket, and lists them.
+pub(super) async fn write_and_list_many_keys(bucket: StoreConfig) {
+    let gateway = Gateway::to(bucket).await;
+    gateway.wait_until_serving().await;
+    let store = &gateway.store();
     let writes = many_keys().map(|path| async move { store.put(&path, "x".into()).await });
     let written = futures::stream::iter(writes).buffer_unordered(PARALLEL);
     written.try_for_each(async |_| Ok(())).await.unwrap();
+    check_many_keys(store).await;
+    gateway.stop().await;
 }
 
 /// Lists them: all, each once and in order, also from the middle on.

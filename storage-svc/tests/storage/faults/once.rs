@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fedcost_proto::storage::v1::{Attempt, CopyRequest, DeleteRequest, PutHeader, put_request::Part};
+use fedcost_proto::storage::v1::{Attempt, CopyRequest, DeleteRequest, HeadRequest, PutHeader, put_request::Part};
 use futures::TryStreamExt;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, path::Path};
 use tonic::{Code, Status};
@@ -12,7 +12,7 @@ use super::{
     front::{FaultyStore, StoreFault},
     network::FaultyNetwork,
 };
-use crate::storage::harness::{Gateway, commit, data, eventually, field, part, reason};
+use crate::storage::harness::{Gateway, commit, counts, data, eventually, field, part, reason};
 
 const REFUSED: StoreFault = StoreFault::Refused(503, "SlowDown");
 
@@ -200,6 +200,35 @@ async fn a_download_goes_on_after_its_connection_has_broken() {
         read.extend(piece);
     }
     assert!(read == content, "{} bytes", read.len());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_in_the_store_is_repeated_within_bounds_and_counted() {
+    let store = FaultyStore::start(0).await;
+    let (gateway, registry) = Gateway::counting(store.config()).await;
+    gateway.wait_until_serving().await;
+    store.order(
+        [Some(REFUSED); 3]
+            .into_iter()
+            .chain([Some(StoreFault::DoneButRefused); 20]),
+    );
+    // The client of the tests would repeat the call.
+    let head = HeadRequest {
+        path: "a".to_owned(),
+        ..Default::default()
+    };
+    let status = gateway.client().head(head).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "STORE_UNAVAILABLE")
+    );
+    assert_eq!(store.met.counts().values().sum::<usize>(), 6);
+    let counted = counts(&registry);
+    for failure in ["Throttled", "Server"] {
+        let line = format!("storage_store_failures_total{{failure=\"{failure}\"}} 3\n");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
     gateway.stop().await;
 }
 
