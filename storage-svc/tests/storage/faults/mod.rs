@@ -24,11 +24,7 @@ use object_gateway::Retries;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use self::{front::FaultyStore, ledger::Ledger, network::FaultyNetwork, writer::Writer};
-use super::{
-    checks::check_all,
-    harness::Gateway,
-    large::{check_many_keys, many_keys},
-};
+use super::{checks::check_all, harness::Gateway};
 
 const SEEDS: u64 = 20;
 
@@ -158,17 +154,5 @@ async fn the_bucket_of_the_faults_conforms() {
     let store = FaultyStore::start(0).await;
     let gateway = Gateway::to(store.config()).await;
     check_all(&gateway, &[]).await;
-    gateway.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_keys_of_s3_are_listed() {
-    let store = FaultyStore::start(0).await;
-    for path in many_keys() {
-        store.bucket.replace(&path, "x").await;
-    }
-    let gateway = Gateway::to(store.config()).await;
-    gateway.wait_until_serving().await;
-    check_many_keys(&gateway.store()).await;
     gateway.stop().await;
 }
