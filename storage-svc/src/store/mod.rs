@@ -36,7 +36,7 @@ const LOCAL_PART_SIZE: usize = 4 * MIB;
 const REMOTE_PART_SIZE: usize = 8 * MIB;
 
 /// Bytes that a write over HTTP may hold in parts on their way, beside the one that fills. A single part may be larger.
-const REMOTE_IN_FLIGHT: usize = 24 * MIB;
+const REMOTE_IN_FLIGHT: usize = 16 * MIB;
 
 /// Largest conditional write over HTTP, in bytes, because it goes in one request and waits in memory. The lake's
 /// conditional writes are commits and release pointers, far below.
