@@ -201,7 +201,7 @@ export interface Status {
 
 /** A view that is kept at the gateway. */
 export interface SavedView {
-  id: string;
+  /** What it is called, which is unique. */
   name: string;
   /** What follows `?` in the page's address. */
   query: string;
