@@ -78,15 +78,16 @@ export function Nothing({ filtered = false, what = "costs" }: { filtered?: boole
   const end = Math.max(...ends);
   const start = Math.max(Math.min(...starts), end - 7 * DAY);
   return (
-    <Note
-      title={`No ${what} in ${windowTitle(window, clock).toLowerCase() === window ? window : windowTitle(window, clock)}`}
-    >
+    <Note title={`No ${what} in this window`}>
       {filtered && (
         <p>Nothing matches the filter in this window. Take conditions away, or choose another window.</p>
       )}
       {ends.length > 0 && (
         <>
-          <p>The clusters have data from {clock.span({ start: Math.min(...starts), end })}.</p>
+          <p>
+            Shown is {windowTitle(window, clock)}; the clusters have data from{" "}
+            {clock.span({ start: Math.min(...starts), end })}.
+          </p>
           <div className="toolbar">
             {filtered && (
               <button

@@ -30,10 +30,9 @@ export function Treemap({
 }) {
   const [box, width] = useWidth<HTMLDivElement>();
   const { money } = useSettings();
-  const costly = tiles.filter(({ cost }) => cost > 0).slice(0, MOST_TILES);
+  const costly = tiles.filter(({ name, cost }) => cost > 0 && !isIdle(name)).slice(0, MOST_TILES);
   const rest = total - costly.reduce((sum, { cost }) => sum + cost, 0);
   const shown = rest > total * 0.0005 ? [...costly, { name: "Other", cost: rest }] : costly;
-  const items = shown.filter(({ name }) => !isIdle(name));
   const root = hierarchy<{ tiles?: Tile[]; tile?: Tile }>({ tiles: shown }, ({ tiles: inside }) =>
     inside?.map((tile) => ({ tile })),
   ).sum(({ tile }) => tile?.cost ?? 0);
@@ -46,15 +45,11 @@ export function Treemap({
         placed.leaves().map(({ data, x0, x1, y0, y1 }) => {
           const tile = data.tile;
           if (!tile || x1 - x0 < 3 || y1 - y0 < 3) return null;
-          const place = items.indexOf(tile);
-          const colour = isIdle(tile.name)
-            ? "c-idle"
-            : tile.name === "Other" || place >= MOST_SERIES
-              ? "c-other"
-              : `c${place}`;
+          const place = shown.indexOf(tile);
+          const colour = tile.name === "Other" || place >= MOST_SERIES ? "c-other" : `c${place}`;
           const name = tile.name.split("/").map(readable).join(" / ") || "Everything";
           const cost = `${money.full(tile.cost)} · ${percent(tile.cost / total)}`;
-          const roomy = x1 - x0 > 56 && y1 - y0 > 34;
+          const roomy = x1 - x0 > 48 && y1 - y0 > 40;
           const shape = {
             className: colour,
             style: { left: x0, top: y0, width: x1 - x0, height: y1 - y0 },

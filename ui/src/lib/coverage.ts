@@ -18,10 +18,17 @@ export interface CoveredSet {
 
 /**
  * What there is of a cluster in each set: a set between its first and its last one in which it cost nothing is a gap,
- * and so is each after its last one while other clusters have data.
+ * and so is each after its last one while other clusters have data. `notBefore` is from when on sets are kept at all.
  */
-export function coverage(cluster: Pick<Cluster, "id" | "firstWindow">, sets: readonly CoveredSet[]): Cell[] {
-  const first = cluster.firstWindow ? Date.parse(cluster.firstWindow) : Number.POSITIVE_INFINITY;
+export function coverage(
+  cluster: Pick<Cluster, "id" | "firstWindow">,
+  sets: readonly CoveredSet[],
+  notBefore = Number.NEGATIVE_INFINITY,
+): Cell[] {
+  const first = Math.max(
+    notBefore,
+    cluster.firstWindow ? Date.parse(cluster.firstWindow) : Number.POSITIVE_INFINITY,
+  );
   const last = Math.max(
     Number.NEGATIVE_INFINITY,
     ...sets.filter(({ clusters }) => clusters.size > 0).map(({ end }) => end),

@@ -128,6 +128,7 @@ export function Allocations() {
             <section className="card" aria-labelledby="picture">
               <div className="card-head">
                 <h2 id="picture">{pictureTitle(state)}</h2>
+                {state.chart === "treemap" && idleItems > 0 && <span className="hint">without idle</span>}
                 <Segments
                   label="Picture"
                   value={state.chart}
@@ -141,7 +142,10 @@ export function Allocations() {
                     state.chart === "treemap" ? (
                       <Treemap
                         label={pictureTitle(state)}
-                        total={total.totalCost}
+                        total={
+                          total.totalCost -
+                          top.reduce((sum, one) => sum + (isIdle(one.name) ? one.totalCost : 0), 0)
+                        }
                         tiles={top.map((item) => ({
                           name: item.name,
                           cost: item.totalCost,
@@ -295,7 +299,9 @@ const RESOURCES: readonly { id: string; title: string; of: Money; always?: boole
 
 function Items({ search, state, rows, total, stale, set }: ItemsProps) {
   const { money } = useSettings();
-  const most = Math.max(...rows.map(({ totalCost }) => totalCost), 0) || 1;
+  // Idle cost is often more than all items; beside it they would all look the same.
+  const items = rows.filter(({ name }) => !isIdle(name));
+  const most = Math.max(...(items.length ? items : rows).map(({ totalCost }) => totalCost), 0) || 1;
   const columns: Column<Allocation>[] = state.by.map((key, index) => ({
     id: key,
     title: keyTitle(key),
@@ -328,7 +334,7 @@ function Items({ search, state, rows, total, stale, set }: ItemsProps) {
         <span className="meter" aria-hidden="true">
           <i
             className={isIdle(row.name) ? "c-idle" : ""}
-            style={{ width: `${Math.max(0, row.totalCost / most) * 100}%` }}
+            style={{ width: `${Math.min(1, Math.max(0, row.totalCost / most)) * 100}%` }}
           />
         </span>
       </>

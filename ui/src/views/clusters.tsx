@@ -37,6 +37,7 @@ export function Clusters() {
         <section className="card" aria-labelledby="clusters">
           <div className="card-head">
             <h2 id="clusters">{known ? `${count(known.length)} clusters` : "Clusters"}</h2>
+            <span className="hint">Costs of {windowTitle(window, clock)}</span>
           </div>
           {clusters.error && !known ? (
             <Failure error={clusters.error} again={() => void clusters.refetch()} />
@@ -51,7 +52,6 @@ export function Clusters() {
               clusters={known}
               costs={new Map(only(costs.data).map(({ name, totalCost }) => [name, totalCost]))}
               search={search}
-              title={windowTitle(window, clock)}
             />
           )}
         </section>
@@ -76,10 +76,9 @@ interface TableProps {
   clusters: readonly Cluster[];
   costs: ReadonlyMap<string, number>;
   search: string;
-  title: string;
 }
 
-function ClusterTable({ clusters, costs, search, title }: TableProps) {
+function ClusterTable({ clusters, costs, search }: TableProps) {
   const { money, clock } = useSettings();
   return (
     <div className="table-wrap" tabIndex={0} role="region" aria-label="Clusters">
@@ -99,7 +98,7 @@ function ClusterTable({ clusters, costs, search, title }: TableProps) {
               Set aside
             </th>
             <th scope="col" className="num">
-              Cost without idle, {title.toLowerCase()}
+              Cost without idle
             </th>
           </tr>
         </thead>
@@ -289,6 +288,8 @@ function Coverage({ title, note, clusters, window, step }: CoverageProps) {
   const { clock } = useSettings();
   const asked = useSummaries({ window, step, aggregate: "cluster", idle: false, shareTenancyCosts: false });
   const sets = useMemo(() => coveredSets(asked.data), [asked.data]);
+  // Hourly sets are kept for a while only; before the first of any cluster nothing is missing.
+  const firstHour = sets.find(({ clusters: there }) => there.size > 0)?.start;
   const first = sets[0];
   const last = sets.at(-1);
   return (
@@ -308,7 +309,7 @@ function Coverage({ title, note, clusters, window, step }: CoverageProps) {
               <Strip
                 key={cluster.id}
                 cluster={cluster}
-                cells={coverage(cluster, sets)}
+                cells={coverage(cluster, sets, step === "1h" ? firstHour : undefined)}
                 isDays={step === "1d"}
               />
             ))}

@@ -1,7 +1,7 @@
 /** What everything costs, at a glance. */
 
 import { useMemo } from "react";
-import { useAllocations, useClusters, useSummaries } from "../api/queries";
+import { useAllocations, useAllocationTopline, useClusters, useSummaries } from "../api/queries";
 import type { Allocation, Cluster } from "../api/types";
 import { Failure, Nothing, Note, Skeleton } from "../components/notes";
 import { Icon } from "../components/icons";
@@ -25,20 +25,17 @@ interface ClusterCost {
   idle: number;
   total: number;
   efficiency: number;
-  /** Requested CPU and memory cost, by which efficiency is weighed. */
-  requested: number;
 }
 
 function clusterCosts(items: readonly Allocation[]): ClusterCost[] {
   const byName = new Map<string, ClusterCost>();
   for (const item of items) {
     const name = isIdle(item.name) ? item.name.slice(0, -IDLE.length - 1) : item.name;
-    const cost = byName.get(name) ?? { name, used: 0, idle: 0, total: 0, efficiency: 0, requested: 0 };
+    const cost = byName.get(name) ?? { name, used: 0, idle: 0, total: 0, efficiency: 0 };
     if (isIdle(item.name)) cost.idle += item.totalCost;
     else {
       cost.used += item.totalCost;
       cost.efficiency = item.totalEfficiency;
-      cost.requested = item.cpuCost + item.ramCost;
     }
     cost.total = cost.used + cost.idle;
     byName.set(name, cost);
@@ -68,6 +65,7 @@ export function Overview() {
       : undefined;
   const then = useAllocations({ ...asked, window: past ? windowOf(past) : undefined }, past !== undefined);
   const sets = useSummaries({ ...asked, window, step: autoStep(window) }, items.length > 0);
+  const whole = useAllocationTopline({ ...asked, window });
   const clusters = useClusters();
 
   return (
@@ -91,10 +89,10 @@ export function Overview() {
             past={then.data && !then.isPlaceholderData ? only(then.data) : undefined}
             pastTitle={past ? clock.span(past) : ""}
             sets={sets}
+            efficiency={whole.data?.combined.allocations.total.totalEfficiency}
             title={windowTitle(window, clock)}
             stale={now.isPlaceholderData}
             search={search}
-            clusters={clusters.data}
           />
         )}
         <Freshness clusters={clusters.data} error={clusters.error} />
@@ -108,20 +106,17 @@ interface FiguresProps {
   past: Allocation[] | undefined;
   pastTitle: string;
   sets: ReturnType<typeof useSummaries>;
+  efficiency: number | undefined;
   title: string;
   stale: boolean;
   search: string;
-  clusters: Cluster[] | undefined;
 }
 
-function Figures({ items, past, pastTitle, sets, title, stale, search }: FiguresProps) {
+function Figures({ items, past, pastTitle, sets, efficiency, title, stale, search }: FiguresProps) {
   const { money } = useSettings();
   const costs = useMemo(() => (items ? clusterCosts(items) : []), [items]);
   const total = sum(costs.map((cost) => cost.total));
   const idle = sum(costs.map((cost) => cost.idle));
-  const requested = sum(costs.map((cost) => cost.requested));
-  const efficiency =
-    requested > 0 ? sum(costs.map((cost) => cost.efficiency * cost.requested)) / requested : Number.NaN;
   const pastCosts = past ? clusterCosts(past) : undefined;
   const pastTotal = pastCosts && sum(pastCosts.map((cost) => cost.total));
   const series = useMemo(() => {
