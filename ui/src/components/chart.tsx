@@ -32,6 +32,7 @@ export function colourClass({ kind, colour }: Pick<Series, "kind" | "colour">): 
 }
 
 function titleOf(series: Series): string {
+  if (series.title) return series.title;
   return series.name.split("/").map(readable).join(" / ") || "Everything";
 }
 

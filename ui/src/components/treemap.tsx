@@ -9,6 +9,8 @@ import { useSettings } from "./settings";
 
 export interface Tile {
   name: string;
+  /** What people read, where it is not the name. */
+  title?: string | undefined;
   cost: number;
   /** What a click does; a tile without it does nothing. */
   open?: (() => void) | undefined;
@@ -47,7 +49,7 @@ export function Treemap({
           if (!tile || x1 - x0 < 3 || y1 - y0 < 3) return null;
           const place = shown.indexOf(tile);
           const colour = tile.name === "Other" || place >= MOST_SERIES ? "c-other" : `c${place}`;
-          const name = tile.name.split("/").map(readable).join(" / ") || "Everything";
+          const name = tile.title ?? (tile.name.split("/").map(readable).join(" / ") || "Everything");
           const cost = `${money.full(tile.cost)} · ${percent(tile.cost / total)}`;
           const roomy = x1 - x0 > 48 && y1 - y0 > 40;
           const shape = {

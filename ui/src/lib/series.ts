@@ -4,6 +4,8 @@ import { isIdle } from "./names";
 
 export interface Series {
   name: string;
+  /** What people read, where it is not the name. */
+  title?: string;
   /** One for each step; what is not there costs nothing. */
   values: number[];
   total: number;

@@ -18,6 +18,11 @@ describe("windows", () => {
     expect(["today", "24h", "2d"].map(autoStep)).toEqual(["1h", "1h", "1h"]);
     expect(["7d", "month", WEEK, "90d"].map(autoStep)).toEqual(["1d", "1d", "1d", "1d"]);
     expect(autoStep("52w")).toBe("1w");
+    // Of a day long ago there are no hours; part of a day can only be made of them.
+    const day = "2026-03-04T00:00:00Z,2026-03-05T00:00:00Z";
+    expect(autoStep(day)).toBe("1d");
+    expect(autoStep(day, Date.parse("2026-03-05T12:00:00Z"))).toBe("1h");
+    expect(autoStep("2026-03-04T06:00:00Z,2026-03-04T12:00:00Z")).toBe("1h");
   });
 
   test("days begin where the server's do", () => {

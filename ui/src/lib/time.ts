@@ -56,11 +56,23 @@ export function before({ start, end }: Span): Span {
   return { start: start - (end - start), end: start };
 }
 
-/** The step that suits a window when nobody asked for one. */
-export function autoStep(window: string): "1h" | "1d" | "1w" {
+/** About how long agents keep hourly sets. */
+const HOURLY_KEPT = 49 * HOUR;
+
+/**
+ * The step that suits a window when nobody asked for one: hours for short windows, where there are any, or where days
+ * would be more than was asked for.
+ */
+export function autoStep(window: string, now = Date.now()): "1h" | "1d" | "1w" {
   const length = roughLength(window);
-  if (length <= 2 * DAY) return "1h";
+  const span = spanOf(window);
+  if (length <= 2 * DAY && (!span || length % DAY !== 0 || span.start > now - HOURLY_KEPT)) return "1h";
   return length > 120 * DAY ? "1w" : "1d";
+}
+
+/** The step of figures for a whole window: days, unless it is short. Longer steps would widen the window. */
+export function wholeStep(window: string): "1h" | undefined {
+  return autoStep(window) === "1h" ? "1h" : undefined;
 }
 
 /** A time shifted so that its UTC fields are those of the server's clock. */

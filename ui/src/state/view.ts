@@ -4,7 +4,7 @@ import { changed, type Changes } from "./url";
 import { conditionsOf, nextLevel, splitName, isIdle, UNMOUNTED } from "../lib/names";
 import { both, writeConditions } from "../lib/filter";
 import type { Parameters } from "../api/client";
-import { autoStep } from "../lib/time";
+import { autoStep, wholeStep } from "../lib/time";
 
 export const VIEWS = ["overview", "allocations", "assets", "clusters"] as const;
 export type View = (typeof VIEWS)[number];
@@ -139,6 +139,7 @@ export function allocationParameters(state: AllocationState): Parameters {
   const within = state.within.flatMap(({ key, value }) => conditionsOf(key, value) ?? []);
   return {
     window: state.window,
+    step: wholeStep(state.window),
     aggregate: state.by.join(","),
     filter: both(writeConditions(within), state.filter),
     idle: state.idle !== "hide",
@@ -156,7 +157,12 @@ export function allocationParameters(state: AllocationState): Parameters {
 }
 
 export function assetParameters(state: AssetState): Parameters {
-  return { window: state.window, aggregate: state.by.join(","), filter: state.filter };
+  return {
+    window: state.window,
+    step: wholeStep(state.window),
+    aggregate: state.by.join(","),
+    filter: state.filter,
+  };
 }
 
 export function stepOf(state: { window: string; step: string }): string {

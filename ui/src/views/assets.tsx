@@ -18,7 +18,7 @@ import { both, writeConditions, type Condition } from "../lib/filter";
 import { count, percent } from "../lib/format";
 import { isMadeUp, keyTitle, readable, splitName, UNDEFINED } from "../lib/names";
 import { inOrder } from "../lib/order";
-import { MOST_SERIES, timeline } from "../lib/series";
+import { MOST_SERIES, timeline, type Series } from "../lib/series";
 import { changed, go, useSearch, type Changes } from "../state/url";
 import { ANEW, assetParameters, readAssets, stepOf, type AssetState } from "../state/view";
 import { AssetDetail } from "./asset-detail";
@@ -100,12 +100,14 @@ export function Assets() {
           costs: Object.fromEntries(list.map(([name, { totalCost }]) => [name, totalCost])),
         };
       });
-    return timeline(
+    const found = timeline(
       costs(series.data),
       top.map(({ name }) => name),
       costs(totals.data),
     );
-  }, [series.data, totals.data, top]);
+    const titles = new Map(state.by.length ? [] : top.map((asset) => [asset.name, ownTitle(asset)]));
+    return { ...found, series: found.series.map((one) => withTitle(one, titles.get(one.name))) };
+  }, [series.data, totals.data, top, state.by]);
 
   const total = topline.isPlaceholderData ? undefined : topline.data;
   const error = paged.error ?? topline.error;
@@ -180,10 +182,12 @@ export function Assets() {
                     <Treemap
                       label={label}
                       total={total.totalCost}
-                      tiles={top.map(({ name, totalCost }) => ({
-                        name,
-                        cost: totalCost,
-                        open: () => go(inside(search, state, name) ?? changed(search, { item: name })),
+                      tiles={top.map((asset) => ({
+                        name: asset.name,
+                        title: state.by.length ? undefined : ownTitle(asset),
+                        cost: asset.totalCost,
+                        open: () =>
+                          go(inside(search, state, asset.name) ?? changed(search, { item: asset.name })),
                       }))}
                     />
                   ) : (
@@ -266,6 +270,15 @@ export function Assets() {
       </div>
     </>
   );
+}
+
+/** A single asset as people know it; its name in answers is made of all that it is told apart by. */
+function ownTitle({ properties, type }: Asset): string {
+  return [properties.name, type, properties.cluster].filter(Boolean).join(" · ");
+}
+
+function withTitle(series: Series, title: string | undefined): Series {
+  return title ? { ...series, title } : series;
 }
 
 function titleOf(state: AssetState, name: string, asset: Asset | undefined): string {

@@ -13,7 +13,7 @@ import { ago, change, percent } from "../lib/format";
 import { IDLE, isIdle, readable } from "../lib/names";
 import { inOrder } from "../lib/order";
 import { MOST_SERIES, timeline } from "../lib/series";
-import { autoStep, before, HOUR, windowOf, windowTitle } from "../lib/time";
+import { autoStep, before, HOUR, spanOf, wholeStep, windowOf, windowTitle } from "../lib/time";
 import { useSearch } from "../state/url";
 import { readWindow, viewQuery } from "../state/view";
 import { only } from "./allocation-figures";
@@ -51,6 +51,7 @@ export function Overview() {
   const window = readWindow(search);
   const asked = {
     aggregate: "cluster",
+    step: wholeStep(window),
     idle: true,
     splitIdle: true,
     shareTenancyCosts: false,
@@ -58,14 +59,15 @@ export function Overview() {
   };
   const now = useAllocations({ ...asked, window });
   const items = only(now.data);
-  const first = items[0]?.window;
-  const past =
-    first?.start && first.end
-      ? before({ start: Date.parse(first.start), end: Date.parse(first.end) })
-      : undefined;
-  const then = useAllocations({ ...asked, window: past ? windowOf(past) : undefined }, past !== undefined);
   const sets = useSummaries({ ...asked, window, step: autoStep(window) }, items.length > 0);
-  const whole = useAllocationTopline({ ...asked, window });
+  // An item knows only when it cost something, and a preset not when it begins.
+  const whole = sets.isPlaceholderData ? undefined : sets.data?.window;
+  const asSpan =
+    spanOf(window) ??
+    (whole?.start && whole.end ? { start: Date.parse(whole.start), end: Date.parse(whole.end) } : null);
+  const past = asSpan && items.length > 0 ? before(asSpan) : undefined;
+  const then = useAllocations({ ...asked, window: past ? windowOf(past) : undefined }, past !== undefined);
+  const topline = useAllocationTopline({ ...asked, window });
   const clusters = useClusters();
 
   return (
@@ -89,7 +91,7 @@ export function Overview() {
             past={then.data && !then.isPlaceholderData ? only(then.data) : undefined}
             pastTitle={past ? clock.span(past) : ""}
             sets={sets}
-            efficiency={whole.data?.combined.allocations.total.totalEfficiency}
+            efficiency={topline.data?.combined.allocations.total.totalEfficiency}
             title={windowTitle(window, clock)}
             stale={now.isPlaceholderData}
             search={search}
