@@ -1,6 +1,6 @@
 /** The frame around the views. */
 
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { useStatus } from "./api/queries";
 import { Icon } from "./components/icons";
 import { Link } from "./components/link";
@@ -33,8 +33,14 @@ const SHOWS: Record<View, () => React.JSX.Element> = {
 export function App() {
   const search = useSearch();
   const view = readView(search);
+  const before = useRef(view);
   useEffect(() => {
     document.title = `${TITLES[view]} · FedCost`;
+    if (before.current === view) return;
+    before.current = view;
+    // As when a page is loaded: reading goes on at its beginning.
+    document.getElementById("main")?.focus({ preventScroll: true });
+    window.scrollTo({ top: 0 });
   }, [view]);
   const Shown = SHOWS[view];
   return (

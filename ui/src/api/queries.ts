@@ -74,13 +74,14 @@ export function useClusters() {
   });
 }
 
-export function useCurrency(): string {
+/** Undefined until it is known; null when it cannot be found out. */
+export function useCurrency(): string | null | undefined {
   const query = useQuery({
     queryKey: ["configs"],
     queryFn: ({ signal }) => ask<{ currencyCode: string }>("model/productConfigs", {}, signal),
     staleTime: Number.POSITIVE_INFINITY,
   });
-  return query.data?.currencyCode ?? "USD";
+  return query.error ? null : query.data?.currencyCode;
 }
 
 /** Release and ingest, watched more closely while ingest works. */

@@ -2,7 +2,7 @@
 
 import { createContext, useContext, useMemo, type ReactNode } from "react";
 import { useCurrency, useStatus } from "../api/queries";
-import { money, type Money } from "../lib/format";
+import { money, WAITING, type Money } from "../lib/format";
 import { clock, type Clock } from "../lib/time";
 
 interface Settings {
@@ -10,12 +10,15 @@ interface Settings {
   clock: Clock;
 }
 
-const SettingsContext = createContext<Settings>({ money: money("USD"), clock: clock(0) });
+const SettingsContext = createContext<Settings>({ money: WAITING, clock: clock(0) });
 
 export function SettingsProvider({ children }: { children: ReactNode }) {
   const currency = useCurrency();
   const offset = useStatus().data?.utcOffsetMinutes ?? 0;
-  const settings = useMemo(() => ({ money: money(currency), clock: clock(offset) }), [currency, offset]);
+  const settings = useMemo(
+    () => ({ money: currency === undefined ? WAITING : money(currency), clock: clock(offset) }),
+    [currency, offset],
+  );
   return <SettingsContext value={settings}>{children}</SettingsContext>;
 }
 

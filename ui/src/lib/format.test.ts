@@ -11,6 +11,7 @@ describe("figures as people read them", () => {
     expect(dollars.full(Number.NaN)).toBe("–");
     expect(dollars.short(12345)).toBe("$12.3K");
     expect(dollars.short(12.5)).toBe("$12.5");
+    expect(money(null, "en-US").full(1234.5)).toBe("1,234.50");
     expect(money("EUR", "de-DE").full(1234.5)).toBe("1.234,50\u00a0€");
   });
 

@@ -15,15 +15,12 @@ export interface Money {
   change(value: number): string;
 }
 
-/** Writes costs in a currency, an ISO 4217 code. */
-export function money(currency: string, locale?: string): Money {
-  const of = (options: Intl.NumberFormatOptions) =>
-    new Intl.NumberFormat(locale, {
-      style: "currency",
-      currency,
-      currencyDisplay: "narrowSymbol",
-      ...options,
-    });
+/** Writes costs in a currency, an ISO 4217 code; null writes them as plain numbers. */
+export function money(currency: string | null, locale?: string): Money {
+  const style: Intl.NumberFormatOptions = currency
+    ? { style: "currency", currency, currencyDisplay: "narrowSymbol" }
+    : { style: "decimal" };
+  const of = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, { ...style, ...options });
   const usual = of({ minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const tiny = of({ maximumSignificantDigits: 2 });
   const compact = of({ notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 1 });
@@ -41,6 +38,9 @@ export function money(currency: string, locale?: string): Money {
     change: (value) => signed.format(value),
   };
 }
+
+/** For the moment in which the currency is not known yet. */
+export const WAITING: Money = { full: () => "…", short: () => "", change: () => "…" };
 
 const PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const ROUND_PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
