@@ -49,8 +49,8 @@ export function useAssets(parameters: Parameters, enabled = true) {
   return useAnswer<Record<string, Asset>[]>("model/assets", parameters, enabled);
 }
 
-export function useAssetTopline(parameters: Parameters) {
-  return useAnswer<AssetTopline>("model/assets/topline", parameters);
+export function useAssetTopline(parameters: Parameters, enabled = true) {
+  return useAnswer<AssetTopline>("model/assets/topline", parameters, enabled);
 }
 
 export type ValuesOf = "allocation" | "assets";

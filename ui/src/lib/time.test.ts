@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { DAY, HOUR, autoStep, before, clock, roughLength, spanOf, windowOf, windowTitle } from "./time";
+import {
+  DAY,
+  HOUR,
+  autoStep,
+  before,
+  clock,
+  roughLength,
+  spanOf,
+  windowBefore,
+  windowOf,
+  windowTitle,
+} from "./time";
 
 const WEEK = "2026-03-01T00:00:00Z,2026-03-08T00:00:00Z";
 
@@ -9,6 +20,12 @@ describe("windows", () => {
     expect(span.end - span.start).toBe(7 * DAY);
     expect(windowOf(span)).toBe(WEEK);
     expect(windowOf(before(span))).toBe("2026-02-22T00:00:00Z,2026-03-01T00:00:00Z");
+    expect(["7d", "yesterday", "week", WEEK].map(windowBefore)).toEqual([
+      "7d offset 7d",
+      "1d offset 2d",
+      null,
+      "2026-02-22T00:00:00Z,2026-03-01T00:00:00Z",
+    ]);
     expect(spanOf("7d")).toBeNull();
     expect(spanOf("2026-03-08T00:00:00Z,2026-03-01T00:00:00Z")).toBeNull();
   });

@@ -56,6 +56,14 @@ export function before({ start, end }: Span): Span {
   return { start: start - (end - start), end: start };
 }
 
+/** The same for a window as the API takes it; null where there is none of the same length. */
+export function windowBefore(window: string): string | null {
+  const span = spanOf(window);
+  if (span) return windowOf(before(span));
+  if (/^\d+[mhdw]$/.test(window)) return `${window} offset ${window}`;
+  return { today: "yesterday", yesterday: "1d offset 2d" }[window] ?? null;
+}
+
 /** About how long agents keep hourly sets. */
 const HOURLY_KEPT = 49 * HOUR;
 

@@ -22,7 +22,9 @@ import { MOST_SERIES, timeline, type Series } from "../lib/series";
 import { changed, go, useSearch, type Changes } from "../state/url";
 import { ANEW, assetParameters, readAssets, stepOf, type AssetState } from "../state/view";
 import { AssetDetail } from "./asset-detail";
+import { windowBefore } from "../lib/time";
 import { KeyPicker, StepPicker } from "./allocation-options";
+import { Trend } from "./overview";
 
 const CHARTS = [
   { value: "bars", title: "Bars" },
@@ -70,6 +72,8 @@ export function Assets() {
   const parameters = assetParameters(state);
 
   const topline = useAssetTopline(parameters);
+  const earlierWindow = windowBefore(state.window);
+  const earlier = useAssetTopline({ ...parameters, window: earlierWindow ?? "" }, earlierWindow !== null);
   const costliest = useAssets({ ...parameters, accumulate: true, limit: PICTURED });
   const paged = useAssets({
     ...parameters,
@@ -110,6 +114,7 @@ export function Assets() {
   }, [series.data, totals.data, top, state.by]);
 
   const total = topline.isPlaceholderData ? undefined : topline.data;
+  const earlierCost = earlierWindow && !earlier.isPlaceholderData ? earlier.data?.totalCost : undefined;
   const error = paged.error ?? topline.error;
   const isEmpty =
     paged.data !== undefined && !paged.isPlaceholderData && rows.length === 0 && state.page === 1;
@@ -214,6 +219,12 @@ export function Assets() {
                 {total && (
                   <span className="muted">
                     {money.full(total.totalCost)}
+                    {earlierCost ? (
+                      <span title={`${money.full(earlierCost)} in the window before`}>
+                        {" "}
+                        <Trend relative={total.totalCost / earlierCost - 1} small /> against the window before
+                      </span>
+                    ) : null}
                     {total.adjustment !== 0 && `, of which ${money.change(total.adjustment)} adjustment`}
                   </span>
                 )}
