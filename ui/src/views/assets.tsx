@@ -222,10 +222,10 @@ export function Assets() {
                     {earlierCost ? (
                       <span title={`${money.full(earlierCost)} in the window before`}>
                         {" "}
-                        <Trend relative={total.totalCost / earlierCost - 1} small /> against the window before
+                        <Trend relative={total.totalCost / earlierCost - 1} small />
+                        <span className="hidden-visually"> against the window before</span>
                       </span>
                     ) : null}
-                    {total.adjustment !== 0 && `, of which ${money.change(total.adjustment)} adjustment`}
                   </span>
                 )}
                 <a
