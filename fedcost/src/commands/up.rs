@@ -58,7 +58,7 @@ const WATCH_RETRY: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder for certificates, and for the bucket unless one is given; created when it is missing
+    /// Folder for certificates and saved views, and for the bucket unless one is given; created when it is missing
     #[arg(long, value_name = "DIR", default_value = ".fedcost")]
     data: PathBuf,
     /// Local folder that is the bucket; created when it is missing [default: <DATA>/bucket]
@@ -171,6 +171,7 @@ async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
     }
 
     let mut options = Options::new(arguments.data.join("certs"), store);
+    options.views = Some(arguments.data.join("views"));
     options.ingest.refresh = arguments.refresh;
     options.ingest.retention = match arguments.retention_days {
         0 => Retention::of(0, 0),
