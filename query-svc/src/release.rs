@@ -118,10 +118,17 @@ impl Releases {
         if etag.is_none() || etag == followed.seen {
             return Ok(None);
         }
-        let Some(published) = self.lake.load_release().await? else {
+        let Some(release) = self.lake.served_release().await? else {
             return Ok(None);
         };
-        let release = published.release;
+        if self
+            .current()
+            .is_some_and(|served| served.release.has_tables_of(&release))
+        {
+            // A writer has only put its token there.
+            followed.seen = etag;
+            return Ok(None);
+        }
         let mut tables = BTreeMap::new();
         for (name, table) in &release.tables {
             let state = self.lake.table_at(*name, table.version).await?;

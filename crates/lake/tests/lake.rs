@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not marked as tests")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, new_null_array};
 use chrono::{DateTime, Utc};
-use lake::{DataFile, Lake, LakeError, Partition, Resolution, TableName};
+use lake::{DataFile, Lake, LakeError, NewRelease, Partition, Resolution, TableName};
 use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 
 const TABLE: TableName = TableName::SourceFiles;
@@ -42,6 +42,14 @@ fn rows(cluster: &str, paths: &[&str]) -> RecordBatch {
         numbers(3),
         Arc::new(StringViewArray::from(vec![None::<&str>; paths.len()])),
         times(),
+        new_null_array(
+            TABLE.schema().field_with_name("warnings").unwrap().data_type(),
+            paths.len(),
+        ),
+        new_null_array(
+            TABLE.schema().field_with_name("figures").unwrap().data_type(),
+            paths.len(),
+        ),
     ];
     RecordBatch::try_new(TABLE.schema(), columns).unwrap()
 }
@@ -94,16 +102,19 @@ async fn every_table_can_be_created() {
 async fn of_two_writers_one_publishes() {
     let lake = lake();
     assert!(lake.load_release().await.unwrap().is_none());
-    let first = lake.publish_release(None, BTreeMap::new(), Utc::now()).await.unwrap();
+    let first = lake
+        .publish_release(None, NewRelease::default(), Utc::now())
+        .await
+        .unwrap();
     assert_eq!(first.release.number, 1);
     let second = lake
-        .publish_release(Some(&first), BTreeMap::new(), Utc::now())
+        .publish_release(Some(&first), NewRelease::default(), Utc::now())
         .await
         .unwrap();
     assert_eq!(second.release.number, 2);
 
     for stale in [None, Some(&first)] {
-        let refused = lake.publish_release(stale, BTreeMap::new(), Utc::now()).await;
+        let refused = lake.publish_release(stale, NewRelease::default(), Utc::now()).await;
         assert!(
             matches!(refused, Err(LakeError::PublishedElsewhere { .. })),
             "{refused:?}"
@@ -112,7 +123,7 @@ async fn of_two_writers_one_publishes() {
     let read = lake.load_release().await.unwrap().unwrap();
     assert_eq!(read.release, second.release);
     // What was read can be built on, as well as what was written.
-    lake.publish_release(Some(&read), BTreeMap::new(), Utc::now())
+    lake.publish_release(Some(&read), NewRelease::default(), Utc::now())
         .await
         .unwrap();
 }

@@ -1,0 +1,8 @@
+//! Cycles over a bucket in memory.
+
+mod bad_files;
+mod crash;
+mod model;
+mod releases;
+mod repair;
+mod world;
