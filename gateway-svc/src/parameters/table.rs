@@ -291,6 +291,22 @@ pub(crate) const VALUES_LIMIT: Parameter = Parameter {
     omitted: Value("100"),
 };
 
+pub(crate) const CLUSTER: Parameter = text("cluster", "Only of this cluster.", "a cluster id");
+pub(crate) const RECORD_STATE: Parameter = words(
+    "state",
+    "Only files in this state.",
+    "ingested, warnings or setAside",
+    &["ingested", "warnings", "setAside"],
+    Nothing,
+);
+pub(crate) const RECORDS_LIMIT: Parameter = Parameter {
+    name: "limit",
+    about: "How many files are answered at most; 0 means the default.",
+    takes: "a whole number up to 100000",
+    kind: Whole(100_000),
+    omitted: Value("1000"),
+};
+
 pub(crate) const TIME: [&Parameter; 4] = [&WINDOW, &STEP, &ACCUMULATE, &ACCUMULATE_BY];
 pub(crate) const COSTS: [&Parameter; 14] = [
     &IDLE,
