@@ -288,44 +288,50 @@ impl Ingest {
 
         let touched: BTreeSet<Partition> = work.keys().map(|(_, partition)| *partition).collect();
         let mut known = files;
-        let around = Surroundings {
-            tables: &tables,
-            known: &known,
-            clusters,
-            memory: self.memory(),
-            now,
-        };
-        let parallel = std::thread::available_parallelism().map_or(2, usize::from);
         let removed: Vec<String> = work
             .values()
             .flat_map(|work| work.removed.iter().map(|file| file.path.clone()))
             .collect();
-        let done: Vec<Done> = {
+        let mut tables = tables;
+        let mut changed = BTreeSet::new();
+        let mut read = Vec::new();
+        // Assets come first: what the bill added to them is shared out to the allocations.
+        let (assets, others): (Plan, Plan) = work
+            .into_iter()
+            .partition(|((pipeline, _), _)| *pipeline == Pipeline::Assets);
+        for work in [assets, others] {
+            let around = Surroundings {
+                tables: &tables,
+                known: &known,
+                clusters: &clusters,
+                memory: self.memory(),
+                now,
+            };
+            let parallel = std::thread::available_parallelism().map_or(2, usize::from);
             let (this, around) = (&*self, &around);
-            stream::iter(work)
+            let done: Vec<Done> = stream::iter(work)
                 .map(|((pipeline, partition), work)| {
                     this.ingest(around, pipeline, partition, work)
                         .instrument(info_span!("partition", pipeline = pipeline.as_str(), %partition))
                 })
                 .buffer_unordered(parallel)
                 .try_collect()
-                .await?
-        };
+                .await?;
+            for part in done {
+                for (table, rewritten) in part.tables {
+                    changed.extend((!rewritten.is_empty()).then_some(table));
+                    apply(&mut tables, table, rewritten);
+                }
+                read.extend(part.files);
+            }
+        }
 
         self.status.update(|status| status.state = State::Publishing);
         let present = Arc::make_mut(&mut known);
         for path in &removed {
             present.remove(path);
         }
-        let mut tables = tables;
-        let mut changed = BTreeSet::new();
-        for part in done {
-            for (table, rewritten) in part.tables {
-                changed.extend((!rewritten.is_empty()).then_some(table));
-                apply(&mut tables, table, rewritten);
-            }
-            present.extend(part.files.into_iter().map(|file| (file.path.clone(), file)));
-        }
+        present.extend(read.into_iter().map(|file| (file.path.clone(), file)));
         for partition in touched {
             let rewritten = self.remember(&tables, &known, partition, now).await?;
             changed.insert(TableName::SourceFiles);

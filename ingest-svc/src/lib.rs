@@ -9,6 +9,7 @@ mod grpc;
 mod ingest;
 mod orders;
 mod partition;
+mod reconcile;
 mod runner;
 mod settings;
 pub mod status;

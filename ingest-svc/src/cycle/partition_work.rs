@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use arrow::array::RecordBatch;
 use bingen::Pipeline;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -16,6 +17,7 @@ use crate::{
     derive::BaseRows,
     ingest::{self, DecodeFileError, Decoded, FoundFile, SourceFile},
     partition::{FileKey, Rewritten, rewrite},
+    reconcile::{assets_of, reconcile},
     steps::Step,
 };
 
@@ -46,9 +48,19 @@ pub(super) fn base_of(pipeline: Pipeline) -> TableName {
 pub(super) struct Surroundings<'a> {
     pub(super) tables: &'a BTreeMap<TableName, TableState>,
     pub(super) known: &'a BTreeMap<String, SourceFile>,
-    pub(super) clusters: BTreeSet<String>,
+    pub(super) clusters: &'a BTreeSet<String>,
     pub(super) memory: Semaphore,
     pub(super) now: DateTime<Utc>,
+}
+
+/// Files of a partition that are read and written together.
+struct Batch<'a> {
+    key: (Pipeline, Partition),
+    files: Vec<FoundFile>,
+    /// Windows whose rows are taken out.
+    replaced: HashSet<FileKey>,
+    /// What earlier versions of the files gave; none when that is dropped.
+    known: Option<&'a BTreeMap<String, SourceFile>>,
 }
 
 /// The data files of a partition, and what becomes of them.
@@ -155,17 +167,13 @@ impl Ingest {
                 .acquire_many(needed)
                 .await
                 .map_err(|_| CycleError::Stopped)?;
-            let keys = std::mem::take(&mut replaced);
-            self.write_batch(
-                around,
+            let batch = Batch {
+                key: (pipeline, partition),
+                files: batch,
+                replaced: std::mem::take(&mut replaced),
                 known,
-                (pipeline, partition),
-                batch,
-                keys,
-                &mut changes,
-                &mut files,
-            )
-            .await?;
+            };
+            self.write_batch(around, batch, &mut changes, &mut files).await?;
         }
         self.step(Step::PartitionWritten).await?;
         self.status.progress(|progress| progress.partitions_written += 1);
@@ -178,18 +186,21 @@ impl Ingest {
     async fn write_batch(
         &self,
         around: &Surroundings<'_>,
-        known: Option<&BTreeMap<String, SourceFile>>,
-        (pipeline, partition): (Pipeline, Partition),
-        batch: Vec<FoundFile>,
-        mut replaced: HashSet<FileKey>,
+        batch: Batch<'_>,
         changes: &mut [Change],
         files: &mut Vec<SourceFile>,
     ) -> Result<(), CycleError> {
+        let Batch {
+            key: (pipeline, partition),
+            files: batch,
+            mut replaced,
+            known,
+        } = batch;
         let base = base_of(pipeline);
         let now = around.now;
         let mut rows = Vec::new();
         let mut reads = stream::iter(batch)
-            .map(|file| self.read(file, &around.clusters, now))
+            .map(|file| self.read(file, around.clusters, now))
             .buffered(CONCURRENT_READS);
         while let Some(read) = reads.try_next().await? {
             let Some((file, decoded)) = read else { continue };
@@ -218,6 +229,9 @@ impl Ingest {
             }
         }
         drop(reads);
+        if pipeline == Pipeline::Allocations {
+            self.reconcile(around, partition, &mut rows, files).await?;
+        }
 
         let failed = |source| CycleError::Derive { partition, source };
         let damaged = |source| CycleError::of_partition((pipeline, partition), source);
@@ -233,6 +247,46 @@ impl Ingest {
                 .map_err(damaged)?;
             change.after.retain(|file| !rewritten.removed.contains(&file.path));
             change.after.extend(rewritten.added);
+        }
+        Ok(())
+    }
+
+    /// Shares out what the bill added to the assets of the same clusters and windows, which were ingested before.
+    async fn reconcile(
+        &self,
+        around: &Surroundings<'_>,
+        partition: Partition,
+        rows: &mut [RecordBatch],
+        files: &mut [SourceFile],
+    ) -> Result<(), CycleError> {
+        // The last files are those of the rows, but for those that were set aside.
+        let read: Vec<_> = files
+            .iter_mut()
+            .rev()
+            .filter(|file| file.error.is_none())
+            .take(rows.len())
+            .collect();
+        let wanted: HashSet<FileKey> = read
+            .iter()
+            .map(|file| (file.cluster.clone(), file.window.start))
+            .collect();
+        let table = TableName::Assets;
+        let arrow = |source| LakeError::Arrow { table, source };
+        let mut batches = Vec::new();
+        let stored = around.tables.get(&table).into_iter().flat_map(|state| &state.files);
+        let may_hold =
+            |file: &&DataFile| file.partition == partition && wanted.iter().any(|(cluster, _)| file.may_hold(cluster));
+        for file in stored.filter(may_hold) {
+            let read = self.lake.read_file(table, file).await;
+            batches.extend(read.map_err(|source| CycleError::of_partition((Pipeline::Assets, partition), source))?);
+        }
+        let assets = assets_of(&batches, &wanted).map_err(arrow)?;
+        for (file, rows) in read.into_iter().zip(rows.iter_mut().rev()) {
+            if let Some(assets) = assets.get(&(file.cluster.clone(), file.window.start)) {
+                let reconciled = reconcile(rows, assets).map_err(arrow)?;
+                *rows = reconciled.rows;
+                file.figures.extend(reconciled.figures);
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bingen::Pipeline;
 use chrono::{DateTime, TimeDelta, Utc};
-use lake::Partition;
+use lake::{Partition, Resolution};
 
 use crate::{
     ingest::{FoundFile, SourceFile},
@@ -47,6 +47,8 @@ pub(super) fn plan(
         work.entry(key).or_default().rebuild = true;
     }
     let mut present = HashSet::new();
+    // What the bill added to assets is shared out to the allocations of the same window.
+    let mut assets_changed: HashSet<(&str, Resolution, DateTime<Utc>)> = HashSet::new();
     for file in found {
         present.insert(file.path.as_ref());
         let key = (file.pipeline, file.partition());
@@ -54,11 +56,25 @@ pub(super) fn plan(
         let is_read = before.is_some_and(|read| read.is_current(file) && !read.is_due(now));
         if !is_read || damaged.contains(&key) || orders.asks_for(file) {
             work.entry(key).or_default().read.push(file.clone());
+            if file.pipeline == Pipeline::Assets {
+                assets_changed.insert((&file.cluster, file.resolution, file.window.start));
+            }
         }
     }
     for file in known.values().filter(|file| !present.contains(file.path.as_str())) {
         let key = (file.pipeline, file.partition());
         work.entry(key).or_default().removed.push(file.clone());
+        if file.pipeline == Pipeline::Assets {
+            assets_changed.insert((&file.cluster, file.resolution, file.window.start));
+        }
+    }
+    for file in found.iter().filter(|file| file.pipeline == Pipeline::Allocations) {
+        if assets_changed.contains(&(&*file.cluster, file.resolution, file.window.start)) {
+            let read = &mut work.entry((file.pipeline, file.partition())).or_default().read;
+            if !read.iter().any(|other| other.path == file.path) {
+                read.push(file.clone());
+            }
+        }
     }
     if orders.reset {
         for work in work.values_mut() {

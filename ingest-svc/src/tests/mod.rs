@@ -3,6 +3,7 @@
 mod bad_files;
 mod crash;
 mod model;
+mod reconciliation;
 mod releases;
 mod repair;
 mod world;

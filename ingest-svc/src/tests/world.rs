@@ -236,8 +236,11 @@ fn add(costs: &mut Costs, batch: &RecordBatch, column: &str) {
     }
 }
 
+/// Names and costs of a cluster's window that begins at this second.
+pub(super) type CostsOf<'a> = (&'a str, i64, &'a [(&'a str, f64)]);
+
 /// What is expected of [`World::costs`].
-pub(super) fn expected(windows: &[(&str, i64, &[(&str, f64)])]) -> Costs {
+pub(super) fn expected(windows: &[CostsOf<'_>]) -> Costs {
     let windows = windows.iter();
     windows
         .map(|(cluster, start, costs)| {
