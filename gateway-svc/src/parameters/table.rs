@@ -253,6 +253,16 @@ pub(crate) const FORMAT: Parameter = words(
     &["json", "csv"],
     Value("json"),
 );
+pub(crate) const RECONCILE: Parameter = flag(
+    "reconcile",
+    "Whether costs have what reconciliation with the bill has added to nodes, disks and load balancers.",
+    Value("true"),
+);
+pub(crate) const AS_OF: Parameter = text(
+    "asOf",
+    "Which release answers; left out, the newest, or the pinned one.",
+    "the number of a release, or a time such as 2026-03-01T00:00:00Z",
+);
 pub(crate) const EXPLAIN: Parameter = flag(
     "explain",
     "Whether the answer says, beside `data`, how it was come by: tables, files, bytes, rows, plans and time. Not with \
@@ -308,7 +318,7 @@ pub(crate) const RECORDS_LIMIT: Parameter = Parameter {
 };
 
 pub(crate) const TIME: [&Parameter; 4] = [&WINDOW, &STEP, &ACCUMULATE, &ACCUMULATE_BY];
-pub(crate) const COSTS: [&Parameter; 14] = [
+pub(crate) const COSTS: [&Parameter; 15] = [
     &IDLE,
     &INCLUDE_IDLE,
     &SHARE_IDLE,
@@ -322,9 +332,10 @@ pub(crate) const COSTS: [&Parameter; 14] = [
     &INCLUDE_SHARED_COST_BREAKDOWN,
     &COST_METRIC,
     &COST_UNIT,
+    &RECONCILE,
     &FILTER,
 ];
 pub(crate) const DETAILS: [&Parameter; 2] = [&INCLUDE_AGGREGATED_METADATA, &INCLUDE_ASSET_SHARES];
 pub(crate) const PAGE: [&Parameter; 4] = [&OFFSET, &LIMIT, &SORT_BY, &SORT_BY_ORDER];
 pub(crate) const ASSET_PAGE: [&Parameter; 4] = [&OFFSET, &LIMIT, &ASSET_SORT_BY, &SORT_BY_ORDER];
-pub(crate) const OUTPUT: [&Parameter; 2] = [&FORMAT, &EXPLAIN];
+pub(crate) const OUTPUT: [&Parameter; 3] = [&FORMAT, &EXPLAIN, &AS_OF];
