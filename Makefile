@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores lint bench bench-storage bench-crates
+.PHONY: help demo test test-model test-stores lint bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it
 
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
+
+test-model: ## Play 500 random histories of a bucket against a model of what its tables must hold
+	FEDCOST_SEQUENCES=500 $(CARGO) test --release --package ingest-svc --lib -- model --nocapture
 
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
 	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2

@@ -16,6 +16,7 @@ mod golden;
 mod ingest;
 mod made_up_requests;
 mod network;
+mod operations;
 mod processes;
 mod query_api;
 mod releases;

@@ -33,6 +33,8 @@ pub(crate) enum Which {
     ContainerDuplicateNoId,
     ContainerDuplicateWithId,
     NodeDuplicateNoId,
+    ReconciledCost,
+    OverAllocatedCost,
 }
 
 impl Which {
@@ -49,6 +51,8 @@ impl Which {
             Self::ContainerDuplicateNoId => ("container_duplicates", None),
             Self::ContainerDuplicateWithId => ("container_duplicates_with_id", None),
             Self::NodeDuplicateNoId => ("node_duplicates", None),
+            Self::ReconciledCost => ("reconciled_cost", None),
+            Self::OverAllocatedCost => ("over_allocated_cost", None),
         }
     }
 }
@@ -130,6 +134,8 @@ pub(crate) mod each {
         container_duplicate_no_id => ContainerDuplicateNoId,
         container_duplicate_with_id => ContainerDuplicateWithId,
         node_duplicate_no_id => NodeDuplicateNoId,
+        reconciled_cost => ReconciledCost,
+        over_allocated_cost => OverAllocatedCost,
     }
 }
 
