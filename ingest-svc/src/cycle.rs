@@ -127,6 +127,8 @@ pub(crate) struct Ingest {
     released: Option<Released>,
     /// Partitions to be made anew.
     damaged: BTreeSet<(Pipeline, Partition)>,
+    /// When data files were last looked for, and when unneeded ones were last cleared away.
+    last_check: Option<DateTime<Utc>>,
     last_upkeep: Option<DateTime<Utc>>,
     /// When the cycle began.
     started: Instant,
@@ -145,6 +147,7 @@ impl Ingest {
             session: SessionContext::new(),
             released: None,
             damaged: BTreeSet::new(),
+            last_check: None,
             last_upkeep: None,
             started: Instant::now(),
         }
@@ -211,8 +214,9 @@ impl Ingest {
 
     async fn cycle(&mut self, orders: &Pending, now: DateTime<Utc>) -> Result<(), CycleError> {
         let released = self.current().await?;
-        if self.last_upkeep.is_none_or(|last| now - last > UPKEEP) {
+        if self.last_check.is_none_or(|last| now - last > UPKEEP) {
             self.damaged.extend(self.find_damage(&released.tables).await?);
+            self.last_check = Some(now);
         }
         self.show(&released);
 

@@ -61,7 +61,8 @@ fn good() -> Vec<u8> {
 async fn what_is_no_etl_file_is_set_aside() {
     is_set_aside(Vec::new(), "cut short").await;
     is_set_aside(b"<html>not found</html>".to_vec(), "version").await;
-    is_set_aside(good()[..40].to_vec(), "cut short").await;
+    let whole = good();
+    is_set_aside(whole[..whole.len() - 5].to_vec(), "cut short").await;
     let mut longer = good();
     longer.extend(b"more");
     is_set_aside(longer, "4 bytes").await;
@@ -241,7 +242,7 @@ async fn a_large_file_and_many_files_are_read_within_the_memory() {
     for cluster in ["a", "b", "c", "d"] {
         let set = allocations(cluster, FIRST_DAY, names.iter().map(|name| (name.as_str(), 1.0)));
         let bytes = set.encode().unwrap();
-        assert!(bytes.len() > 3 << 20, "{}", bytes.len());
+        assert!(bytes.len() > 2 << 20, "{}", bytes.len());
         world.put(&path(cluster, Pipeline::Allocations, FIRST_DAY), bytes).await;
     }
     let status = world.ingest().cycle(world.now).await.unwrap();
