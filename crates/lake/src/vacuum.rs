@@ -131,7 +131,7 @@ impl Lake {
         Ok(sizes)
     }
 
-    /// When which files left a table, as far as its log still knows at this version.
+    /// When which files last left a table, as far as its log still knows at this version.
     async fn taken_out(&self, name: TableName, version: u64) -> Result<HashMap<Path, DateTime<Utc>>, LakeError> {
         let mut table = DeltaTable::new(self.log_store(name)?);
         table.load_version(version).await.map_err(LakeError::table(name))?;
@@ -143,10 +143,16 @@ impl Lake {
             .try_collect()
             .await
             .map_err(LakeError::table(name))?;
-        let times = tombstones.iter().filter_map(|tombstone| {
+        let mut times: HashMap<Path, DateTime<Utc>> = HashMap::new();
+        for tombstone in &tombstones {
             let path = Path::from_iter(folder.parts().chain(Path::from(tombstone.path().as_ref()).parts()));
-            Some((path, DateTime::from_timestamp_millis(tombstone.deletion_timestamp()?)?))
-        });
-        Ok(times.collect())
+            let time = tombstone.deletion_timestamp().and_then(DateTime::from_timestamp_millis);
+            if let Some(time) = time {
+                // A file may have left, come back and left again: the log has a tombstone for each time.
+                let last = times.entry(path).or_insert(time);
+                *last = time.max(*last);
+            }
+        }
+        Ok(times)
     }
 }

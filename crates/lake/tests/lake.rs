@@ -138,3 +138,54 @@ async fn a_corrupt_release_is_reported() {
         assert!(matches!(error, LakeError::CorruptRelease { .. }), "{error}");
     }
 }
+
+/// Publishes these files as the content of the table, as of a time.
+async fn publish(lake: &Lake, files: &[&DataFile], now: DateTime<Utc>) -> u64 {
+    let files = files.iter().map(|file| (*file).clone()).collect();
+    let state = lake.commit(TABLE, files, now).await.unwrap();
+    let new = NewRelease {
+        tables: [(TABLE, state.released().unwrap())].into(),
+        ..NewRelease::default()
+    };
+    let previous = lake.load_release().await.unwrap();
+    let release = lake.publish_release(previous.as_ref(), new, now).await.unwrap().release;
+    lake.record_release(&release).await.unwrap();
+    release.number
+}
+
+async fn is_there(lake: &Lake, file: &DataFile) -> bool {
+    let path = lake.data_file_path(TABLE, file);
+    lake.store().head(&path).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kept_release_names_is_not_cleared_away() {
+    let lake = lake();
+    let (first, second) = (write(&lake, "a", &["1"]).await, write(&lake, "a", &["2"]).await);
+    let (third, orphan) = (write(&lake, "a", &["3"]).await, write(&lake, "a", &["4"]).await);
+    // Objects are of now, so that all of this is later than they were written.
+    let hours = |count| Utc::now() + chrono::TimeDelta::hours(count);
+    publish(&lake, &[&first], hours(1)).await;
+    publish(&lake, &[&second], hours(2)).await;
+    // There and away again: what counts is when it left last.
+    publish(&lake, &[&first], hours(3)).await;
+    publish(&lake, &[&third], hours(4)).await;
+    let newest = lake.load_release().await.unwrap().unwrap().release;
+
+    let all = [&first, &second, &third, &orphan];
+    for (before, releases, present) in [
+        (0, [1, 2, 3, 4].as_slice(), [true, true, true, true]),
+        // Release 2 ended at three o'clock.
+        (3, &[2, 3, 4], [true, true, true, false]),
+        (4, &[3, 4], [true, false, true, false]),
+        (9, &[4], [false, false, true, false]),
+    ] {
+        // A little earlier, as times were taken a little earlier too.
+        let before_time = hours(before) - chrono::TimeDelta::minutes(1);
+        lake.vacuum(&newest, None, before_time).await.unwrap();
+        assert_eq!(lake.recorded_releases().await.unwrap(), releases, "{before}");
+        for (file, present) in all.into_iter().zip(present) {
+            assert_eq!(is_there(&lake, file).await, present, "{before}: {}", file.path);
+        }
+    }
+}
