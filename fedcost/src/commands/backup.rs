@@ -17,7 +17,7 @@ use service_kit::{process, tls};
 use storage_svc::{
     StoreConfig,
     config::{StorageConfigError, load_store},
-    store::{OpenError, open},
+    store::{OpenError, config::UnknownKeyPolicy, open},
 };
 
 use crate::output;
@@ -203,7 +203,7 @@ impl Bucket {
     async fn open(&self) -> Result<Arc<dyn ObjectStore>, BackupError> {
         tls::install_crypto_provider();
         let config = match (&self.store, &self.bucket) {
-            (Some(file), _) => load_store(file)?,
+            (Some(file), _) => load_store(file, UnknownKeyPolicy::Warn)?,
             (None, folder) => StoreConfig::directory(folder.clone().unwrap_or_default()),
         };
         Ok(open(&config).await?)
