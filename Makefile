@@ -10,7 +10,7 @@ UI_PAGE := ui/built/page/index.html
 UI_PACKAGES := ui/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui ui-if-possible test test-stores test-ui lint lint-ui bench bench-storage bench-crates
+.PHONY: help demo ui ui-if-possible test test-model test-stores test-ui lint lint-ui bench bench-ingest bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ endif
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
 
+test-model: ## Play 500 random histories of a bucket against a model of what its tables must hold
+	FEDCOST_SEQUENCES=500 $(CARGO) test --release --package ingest-svc --lib -- model --nocapture
+
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
 	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
 
@@ -61,6 +64,9 @@ lint: ## Check the format, and deny the warnings of clippy
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh
+
+bench-ingest: ## Time ingest: a month of 900,000 rows, a changed file, and a cycle over 56,000 files without news
+	tests/bench/ingest.sh
 
 bench-storage: ## Time reads and writes through the storage gateway, beside the same on MinIO and a local folder
 	$(CARGO) bench --package storage-svc --bench gateway

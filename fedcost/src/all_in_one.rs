@@ -87,6 +87,9 @@ impl Options {
                     ingest_svc::config::DEFAULT_RETENTION_HOURS,
                 ),
                 memory_bytes: ingest_svc::config::DEFAULT_MEMORY_MIB << 20,
+                keep_releases: ingest_svc::config::DEFAULT_KEEP_RELEASES,
+                lease: ingest_svc::config::DEFAULT_LEASE,
+                steps: ingest_svc::steps::Steps::default(),
             },
             // On loopback a look costs nothing, and a person waits for the first release.
             follow: Duration::from_millis(250),

@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use fedcost_proto::{
-    ingest::v1::{GetStatusRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
+    ingest::v1::{
+        Coverage, GetCoverageRequest, GetStatusRequest, ListFilesRequest, ListReleasesRequest, ListReleasesResponse,
+        RepairRequest, SourceFile, Status as IngestStatus, ingest_service_client::IngestServiceClient,
+    },
     query::v1::{
         AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
         ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAssetsRequest,
@@ -75,6 +78,50 @@ impl Upstream {
         let mut ingest = self.ingest.clone();
         let response = within(Instant::now() + STATUS_TIMEOUT, ingest.get_status(GetStatusRequest {})).await?;
         Ok(response.status.unwrap_or_default())
+    }
+
+    /// The ETL files that ingest knows, of one cluster or of all.
+    pub(crate) async fn files(
+        &self,
+        cluster: &str,
+        failed_only: bool,
+        deadline: Instant,
+    ) -> Result<Vec<SourceFile>, ApiError> {
+        let mut ingest = self.ingest.clone();
+        let request = ListFilesRequest {
+            cluster: cluster.to_owned(),
+            failed_only,
+        };
+        let mut pages = within(deadline, ingest.list_files(request)).await?;
+        let mut files = Vec::new();
+        let all = async {
+            while let Some(page) = pages.message().await? {
+                files.extend(page.files);
+            }
+            Ok(files)
+        };
+        timeout_at(deadline, all)
+            .await
+            .map_err(|_| ApiError::TimedOut)?
+            .map_err(ApiError::Upstream)
+    }
+
+    /// Which windows there are, of one cluster or of all.
+    pub(crate) async fn coverage(&self, cluster: &str, deadline: Instant) -> Result<Vec<Coverage>, ApiError> {
+        let mut ingest = self.ingest.clone();
+        let cluster = cluster.to_owned();
+        let answer = within(deadline, ingest.get_coverage(GetCoverageRequest { cluster })).await?;
+        Ok(answer.coverages)
+    }
+
+    pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {
+        let mut ingest = self.ingest.clone();
+        within(deadline, ingest.list_releases(ListReleasesRequest {})).await
+    }
+
+    pub(crate) async fn repair(&self, request: RepairRequest, deadline: Instant) -> Result<(), ApiError> {
+        let mut ingest = self.ingest.clone();
+        within(deadline, ingest.repair(request)).await.map(drop)
     }
 }
 

@@ -2,13 +2,20 @@
 //! tables, and publishes releases. It reaches the bucket only through the storage gateway.
 
 pub mod config;
+mod coverage;
 pub mod cycle;
 mod derive;
 mod grpc;
 mod ingest;
+mod orders;
 mod partition;
+mod reconcile;
 mod runner;
+mod settings;
 pub mod status;
+pub mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +34,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::Config;
-use self::{cycle::Ingest, grpc::IngestHandlers, runner::Runner, status::StatusBoard};
+use self::{cycle::Ingest, grpc::IngestHandlers, orders::Orders, runner::Runner, status::StatusBoard};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "ingest-svc";
@@ -63,12 +70,15 @@ pub async fn serve_with_metrics(
     let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
 
     let status = StatusBoard::new();
-    let refresh = config.settings.refresh;
-    let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone());
-    let (runner, requests) = Runner::new(ingest, refresh, status);
+    let (refresh, retention) = (config.settings.refresh, config.settings.retention);
+    let orders = Orders::default();
+    let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone(), orders.clone());
+    let (runner, requests) = Runner::new(ingest, refresh, status, orders);
     let handlers = IngestHandlers {
         requests,
         lake: Lake::new(bucket),
+        refresh,
+        retention,
         shutdown: shutdown.clone(),
     };
     let service = IngestServiceServer::new(handlers)

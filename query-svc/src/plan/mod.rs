@@ -143,6 +143,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) planner: &'a Planner,
     pub(crate) served: &'a Served,
     pub(crate) sets: &'a Sets,
+    /// Whether what reconciliation with the bill has added is left out.
+    pub(crate) unreconciled: bool,
     read: Mutex<Vec<ReadTable>>,
     plans: Mutex<Vec<String>>,
     explain: bool,
@@ -191,6 +193,7 @@ impl<'a> Reader<'a> {
             planner,
             served,
             sets,
+            unreconciled: false,
             read: Mutex::default(),
             plans: Mutex::default(),
             explain,
@@ -261,6 +264,9 @@ impl<'a> Reader<'a> {
         );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.without = zero_throughout(&in_memory);
+        if self.unreconciled && base == TableName::Allocations {
+            input.without.extend(ADJUSTMENTS);
+        }
         input.single = table.is_base();
         Ok(Rows { frame, parts, input })
     }
@@ -374,6 +380,16 @@ pub(crate) fn sum_of(columns: &[&'static str], input: &Input) -> Expr {
         .reduce(|a, b| a + b)
         .unwrap_or_else(|| lit(0.0))
 }
+
+/// What reconciliation with the bill has added to a row's costs.
+const ADJUSTMENTS: [&str; 6] = [
+    "cpu_cost_adjustment",
+    "gpu_cost_adjustment",
+    "ram_cost_adjustment",
+    "pv_cost_adjustment",
+    "network_cost_adjustment",
+    "load_balancer_cost_adjustment",
+];
 
 /// What a row's CPU costs.
 pub(crate) const CPU_COST: [&str; 2] = ["cpu_cost", "cpu_cost_adjustment"];
