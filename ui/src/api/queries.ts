@@ -8,6 +8,8 @@ import type {
   Asset,
   AssetTopline,
   Cluster,
+  IngestionRecord,
+  MultiCluster,
   SavedView,
   SavedViews,
   Status,
@@ -72,6 +74,25 @@ export function useClusters() {
     staleTime: FRESH_MS,
     refetchInterval: FRESH_MS,
   });
+}
+
+/** How each cluster's pipelines are. A gateway that does not know answers 404. */
+export function useHealth() {
+  return useQuery({
+    queryKey: ["health"],
+    queryFn: ({ signal }) => ask<MultiCluster>("model/diagnostics/multicluster", {}, signal),
+    staleTime: FRESH_MS,
+    refetchInterval: ({ state }) => (state.error ? false : FRESH_MS),
+  });
+}
+
+/** Files that cannot be read; so many that people can go through them. */
+export function useSetAside(enabled: boolean) {
+  return useAnswer<IngestionRecord[]>(
+    "model/debug/ingestionRecords",
+    { state: "setAside", limit: 100 },
+    enabled,
+  );
 }
 
 /** Undefined until it is known; null when it cannot be found out. */

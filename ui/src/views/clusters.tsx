@@ -13,6 +13,7 @@ import { coverage, type Cell, type CoveredSet } from "../lib/coverage";
 import { DAY, HOUR, windowOf, windowTitle } from "../lib/time";
 import { useSearch } from "../state/url";
 import { readWindow, viewQuery } from "../state/view";
+import { Health, SetAside } from "./cluster-health";
 import { freshness } from "./overview";
 import { only } from "./allocation-figures";
 
@@ -55,6 +56,12 @@ export function Clusters() {
             />
           )}
         </section>
+        {known && known.length > 0 && (
+          <>
+            <Health />
+            <SetAside />
+          </>
+        )}
         {known && known.length > 0 && (
           <>
             <Coverage
