@@ -324,8 +324,16 @@ function Coverage({ title, note, clusters, window, step }: CoverageProps) {
               <>
                 <span />
                 <span className="scale">
-                  <span>{step === "1d" ? clock.day(first.start) : clock.full(first.start)}</span>
-                  <span>{step === "1d" ? clock.day(last.end - DAY) : clock.full(last.end)}</span>
+                  <span>
+                    {step === "1d"
+                      ? clock.day(first.start)
+                      : `${clock.day(first.start)}, ${clock.time(first.start)}`}
+                  </span>
+                  <span>
+                    {step === "1d"
+                      ? clock.day(last.end - DAY)
+                      : `${clock.day(last.end)}, ${clock.time(last.end)}`}
+                  </span>
                 </span>
                 <span />
               </>
