@@ -58,7 +58,7 @@ endif
 lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
-	$(CARGO) clippy --package storage-svc --test stores -- --deny warnings
+	$(CARGO) clippy --workspace --test stores -- --deny warnings
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh
