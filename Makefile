@@ -47,7 +47,8 @@ test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server
 test-ui: ui ## Test the web page: its logic, and in Chromium over the golden bucket; installs Debian's chromium
 	cd ui && $(NPM) test
 	ui/tests/install-chromium.sh
-	$(CARGO) build --package fedcost
+	@# The program as `make test` builds it: by itself it would be built anew, with fewer features.
+	$(CARGO) test --workspace --no-run --test fedcost
 	cd ui && $(NPM) run test:browser
 
 lint-ui: $(UI_PACKAGES)
