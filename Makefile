@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores lint bench bench-storage bench-crates
+.PHONY: help demo test test-stores test-helm test-alerts test-jaeger test-clients lint bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,18 @@ test: ## Run all tests; they install what they need under target/
 
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
 	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
+
+test-helm: ## Check the Helm chart, its network policies and the alert rules; installs helm and kubeconform with Go
+	tests/helm/run.sh
+
+test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
+	tests/alerts/run.sh
+
+test-jaeger: ## Check the traces of a question and of a cycle in a real Jaeger, installed with Go
+	tests/jaeger/run.sh
+
+test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
+	tests/clients/run.sh
 
 lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check

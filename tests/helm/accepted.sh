@@ -14,7 +14,16 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 printf 'type: FILESYSTEM\nconfig: {directory: %s/bucket}\n' "$folder" >"$folder/federated-store.yaml"
 
-for file in "$rendered"/*.yaml; do
+configs=$folder/compose.yaml
+# Those of compose.yaml, as one more file of the same shape.
+"$python" - "$root/deploy/docker/config" "$configs" "${services[@]}" <<'PYTHON'
+import pathlib, sys, yaml
+source, target, *services = sys.argv[1:]
+data = {f"{service}.yaml": pathlib.Path(source, f"{service}.yaml").read_text() for service in services}
+pathlib.Path(target).write_text(yaml.safe_dump({"kind": "ConfigMap", "data": data}))
+PYTHON
+
+for file in "$rendered"/*.yaml "$configs"; do
     "$python" - "$file" "$folder" "${services[@]}" <<'PYTHON'
 import pathlib, sys, yaml
 file, folder, *services = sys.argv[1:]
