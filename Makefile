@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-helm test-alerts test-jaeger test-clients lint bench bench-storage bench-crates
+.PHONY: help demo test test-stores test-helm test-alerts test-clients lint bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +23,6 @@ test-helm: ## Check the Helm chart, its network policies and the alert rules; in
 
 test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
 	tests/alerts/run.sh
-
-test-jaeger: ## Check the traces of a question and of a cycle in a real Jaeger, installed with Go
-	tests/jaeger/run.sh
 
 test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
 	tests/clients/run.sh

@@ -51,18 +51,22 @@ kubeconform=$target/kubeconform-$kubeconform_version/kubeconform
 
 rendered=$target/helm-rendered
 rm -rf "$rendered"
-mkdir -p "$rendered"
+mkdir -p "$rendered/observed"
 values=("$chart"/values/*.yaml)
 [[ -e ${values[0]} ]] || { echo "there are no values files in $chart/values" >&2; exit 1; }
 for file in "$chart/values.yaml" "${values[@]}"; do
     name=$(basename "$file" .yaml)
     "$helm" lint --strict --quiet --kube-version "$kubernetes_version" "$chart" --values "$file"
     "$helm" template costs "$chart" --kube-version "$kubernetes_version" --namespace fedcost --values "$file" >"$rendered/$name.yaml"
+    # Also as for services that tell metrics and send spans.
+    "$helm" template costs "$chart" --kube-version "$kubernetes_version" --namespace fedcost --values "$file" \
+        --set admin.enabled=true --set tracing.endpoint=https://collector.observability:4317 \
+        --set tracing.ca.configMap=collector-ca >"$rendered/observed/$name-observed.yaml"
     echo "rendered $name: $(grep --count '^kind: ' "$rendered/$name.yaml") objects"
 done
 
 echo "against the schemas of Kubernetes $kubernetes_version"
-"$kubeconform" -strict -summary -schema-location "$schemas/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$rendered"/*.yaml
+"$kubeconform" -strict -summary -schema-location "$schemas/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$rendered"/*.yaml "$rendered"/observed/*.yaml
 
 # What the schema of values refuses.
 refused() {
@@ -80,7 +84,9 @@ refused "warm_mb" --set query.config.warm_mb=5
 refused "issuer.name" --set certificates.certManager.issuer.create=false
 refused "refresh" --set ingest.config.refresh=soon
 
-"$python" "$tests/policy.py" "$rendered"/*.yaml
+refused "admin.enabled" --set tracing.endpoint=https://collector:4317
+
+"$python" "$tests/policy.py" "$rendered"/*.yaml "$rendered"/observed/*.yaml
 [[ -n ${SKIP_SERVICES:-} ]] || "$tests/accepted.sh" "$rendered" "$python"
 "$root/tests/alerts/run.sh"
 echo "the chart is good"
