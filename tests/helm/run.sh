@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the chart: `helm lint` and `helm template` with every values file, Kubernetes' own schemas and those of
-# cert-manager, the Prometheus operator and the Gateway API, the policy test, the files that the services are given, and
-# the alert rules on made-up series.
+# cert-manager, the Prometheus operator and the Gateway API, the policy test, the files that the services are given,
+# compose.yaml against the schema of its specification, and the alert rules on made-up series.
 # Installs what it needs under target/; needs Go and a module proxy that it can reach, Python, and promtool (Debian's
 # package `prometheus`).
 set -euo pipefail
@@ -15,6 +15,7 @@ kubernetes_version=v1.36.3
 cert_manager_version=v1.21.2
 prometheus_operator_version=v0.85.0
 gateway_api_version=v1.6.3
+compose_version=v2.16.2
 
 chart=$root/deploy/helm/fedcost
 tests=$root/tests/helm
@@ -87,6 +88,8 @@ refused "refresh" --set ingest.config.refresh=soon
 refused "admin.enabled" --set tracing.endpoint=https://collector:4317
 
 "$python" "$tests/policy.py" "$rendered"/*.yaml "$rendered"/observed/*.yaml
+"$python" "$tests/compose.py" "$root/deploy/docker/compose.yaml" \
+    "$(module "github.com/compose-spec/compose-go/v2@$compose_version")/schema/compose-spec.json"
 [[ -n ${SKIP_SERVICES:-} ]] || "$tests/accepted.sh" "$rendered" "$python"
 "$root/tests/alerts/run.sh"
 echo "the chart is good"
