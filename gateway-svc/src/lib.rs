@@ -9,6 +9,7 @@ mod http_server;
 mod metrics;
 mod parameters;
 mod upstream;
+mod views;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -22,11 +23,11 @@ use service_kit::{
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use self::upstream::Upstream;
 pub use self::{
     config::{Config, Limits},
     metrics::GatewayMetrics,
 };
+use self::{upstream::Upstream, views::Views};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "gateway-svc";
@@ -95,6 +96,7 @@ impl GatewayServer {
             limits: Arc::new(config.limits),
             metrics,
             registry,
+            views: Arc::new(Views::new(config.views)),
             shutdown: shutdown.clone(),
         };
         let mut tasks = NamedTasks::new();
@@ -105,6 +107,12 @@ impl GatewayServer {
         tasks.join_within(TASKS_DEADLINE).await;
         Ok(())
     }
+}
+
+/// True when the web page was built before this program, and is served at `/`.
+#[must_use]
+pub fn has_web_page() -> bool {
+    api::web_page::is_built()
 }
 
 /// Why the service ends other than by being told to.
@@ -136,6 +144,7 @@ pub(crate) struct Gateway {
     limits: Arc<Limits>,
     metrics: GatewayMetrics,
     registry: Arc<Registry>,
+    views: Arc<Views>,
     shutdown: CancellationToken,
 }
 

@@ -10,6 +10,7 @@ pub mod local;
 mod probe;
 mod remote;
 mod s3;
+mod serial;
 mod signed_headers;
 pub(crate) mod writer;
 
@@ -18,12 +19,13 @@ use std::{fmt, sync::Arc};
 use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
 
 use self::{
-    config::{BucketConfig, StoreConfig},
+    config::{BucketConfig, ConditionalWrites, StoreConfig},
     local::{LocalError, LocalFolder},
     remote::Opened,
+    serial::SerialConditions,
 };
 pub use self::{connector::ConnectError, probe::ProbeError, remote::RemoteError};
-use crate::secret::Scrubber;
+use crate::{metrics::StorageMetrics, secret::Scrubber};
 
 const MIB: usize = 1024 * 1024;
 
@@ -34,7 +36,7 @@ const LOCAL_PART_SIZE: usize = 4 * MIB;
 const REMOTE_PART_SIZE: usize = 8 * MIB;
 
 /// Bytes that a write over HTTP may hold in parts on their way, beside the one that fills. A single part may be larger.
-const REMOTE_IN_FLIGHT: usize = 32 * MIB;
+const REMOTE_IN_FLIGHT: usize = 16 * MIB;
 
 /// Largest conditional write over HTTP, in bytes, because it goes in one request and waits in memory. The lake's
 /// conditional writes are commits and release pointers, far below.
@@ -78,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
-    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
+    pub(crate) async fn open(config: &StoreConfig, metrics: StorageMetrics) -> Result<Self, OpenError> {
         let (opened, uploads) = match &config.bucket {
             BucketConfig::Filesystem { directory } => {
                 let folder = LocalFolder::open(directory)?;
@@ -96,21 +98,25 @@ impl Store {
             }
             BucketConfig::S3(s3) => {
                 let part = usize::try_from(s3.part_size).unwrap_or(usize::MAX);
-                (s3::open(s3).await?, UploadSizes::remote(part))
+                (s3::open(s3, metrics).await?, UploadSizes::remote(part))
             }
-            BucketConfig::Gcs(gcs) => (gcs::open(gcs)?, UploadSizes::remote(REMOTE_PART_SIZE)),
-            BucketConfig::Azure(azure) => (azure::open(azure)?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Gcs(gcs) => (gcs::open(gcs, metrics)?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Azure(azure) => (azure::open(azure, metrics)?, UploadSizes::remote(REMOTE_PART_SIZE)),
         };
         let Opened { objects, scrubber } = opened;
         let objects = match config.prefix.as_ref() {
             "" => objects,
             _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),
         };
+        let objects = match config.conditional_writes {
+            ConditionalWrites::Store => objects,
+            ConditionalWrites::Gateway => Arc::new(SerialConditions::new(objects)),
+        };
         Ok(Self {
             objects,
             uploads,
             scrubber,
-            conditions_unknown: !matches!(config.bucket, BucketConfig::Filesystem { .. }),
+            conditions_unknown: !config.is_directory(),
         })
     }
 }
