@@ -10,7 +10,7 @@ UI_PAGE := ui/built/page/index.html
 UI_PACKAGES := ui/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui ui-if-possible test test-model test-stores test-ui lint lint-ui bench bench-ingest bench-storage bench-crates
+.PHONY: help demo ui ui-if-possible test test-model test-stores test-helm test-alerts test-clients test-ui lint lint-ui bench bench-ingest bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ test-model: ## Play 500 random histories of a bucket against a model of what its
 
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
 	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
+
+test-helm: ## Check the Helm chart, its network policies and the alert rules; installs helm and kubeconform with Go
+	tests/helm/run.sh
+
+test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
+	tests/alerts/run.sh
+
+test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
+	tests/clients/run.sh
 
 test-ui: ui ## Test the web page: its logic, and in Chromium over the golden bucket; installs Debian's chromium
 	cd ui && $(NPM) test
