@@ -51,8 +51,7 @@ export const test = base.extend<{ page: Page; expectErrors: (pattern: RegExp) =>
     async ({ page }, use) => {
       const own = new URL(process.env["FEDCOST_URL"] ?? "").origin;
       const errors: string[] = [];
-      // A gateway of a version that does not answer it yet, which the page then does without.
-      const allowed = [/status of 404 .*\/model\/diagnostics\/multicluster/];
+      const allowed: RegExp[] = [];
       page.on("pageerror", (error) => errors.push(`error: ${error.message}`));
       page.on("console", (message) => {
         if (message.type() === "error") errors.push(`console: ${message.text()} ${message.location().url}`);
