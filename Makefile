@@ -42,7 +42,7 @@ test-model: ## Play 500 random histories of a bucket against a model of what its
 	FEDCOST_SEQUENCES=500 $(CARGO) test --release --package ingest-svc --lib -- model --nocapture
 
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
-	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
+	$(CARGO) test --workspace --test storage --test stores -- --test-threads 2
 
 test-helm: ## Check the Helm chart, its network policies and the alert rules; installs helm and kubeconform with Go
 	tests/helm/run.sh
