@@ -265,7 +265,8 @@ impl<'a> Reader<'a> {
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.without = zero_throughout(&in_memory);
         if self.unreconciled && base == TableName::Allocations {
-            input.without.extend(ADJUSTMENTS);
+            let adjustments = UNSHARED_COST.into_iter().filter(|cost| cost.ends_with("_adjustment"));
+            input.without.extend(adjustments);
         }
         input.single = table.is_base();
         Ok(Rows { frame, parts, input })
@@ -380,16 +381,6 @@ pub(crate) fn sum_of(columns: &[&'static str], input: &Input) -> Expr {
         .reduce(|a, b| a + b)
         .unwrap_or_else(|| lit(0.0))
 }
-
-/// What reconciliation with the bill has added to a row's costs.
-const ADJUSTMENTS: [&str; 6] = [
-    "cpu_cost_adjustment",
-    "gpu_cost_adjustment",
-    "ram_cost_adjustment",
-    "pv_cost_adjustment",
-    "network_cost_adjustment",
-    "load_balancer_cost_adjustment",
-];
 
 /// What a row's CPU costs.
 pub(crate) const CPU_COST: [&str; 2] = ["cpu_cost", "cpu_cost_adjustment"];
