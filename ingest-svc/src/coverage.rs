@@ -6,10 +6,10 @@ use bingen::Pipeline;
 use chrono::{DateTime, TimeDelta, Utc};
 use lake::Resolution;
 
-use crate::{ingest::SourceFile, settings::Retention};
-
-/// The pipelines that every agent writes.
-const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
+use crate::{
+    ingest::{PIPELINES, SourceFile},
+    settings::Retention,
+};
 
 /// Which windows there are of a cluster, pipeline and resolution.
 #[derive(Clone, Debug, PartialEq, Eq)]

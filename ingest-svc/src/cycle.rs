@@ -108,9 +108,6 @@ impl CycleError {
     }
 }
 
-/// The pipelines that are ingested.
-const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
-
 /// Between two looks whether the data files that the release names are all there, and whether some are not needed.
 const UPKEEP: TimeDelta = TimeDelta::hours(1);
 
@@ -233,7 +230,7 @@ impl Ingest {
             let read = || work.values().flat_map(|work| &work.read);
             status.second_files = second_files;
             status.foreign_objects = foreign;
-            status.clusters = clusters.clone();
+            status.clusters = Arc::clone(&clusters);
             status.progress = Progress {
                 files_found: files.len() as u64,
                 files_to_read: read().count() as u64,
@@ -274,7 +271,7 @@ impl Ingest {
         &mut self,
         released: Released,
         work: Plan,
-        clusters: BTreeSet<String>,
+        clusters: Arc<BTreeSet<String>>,
         token: u64,
         now: DateTime<Utc>,
     ) -> Result<Released, CycleError> {

@@ -80,7 +80,7 @@ pub struct Status {
     /// Bytes of data files that were cleared away since the process started.
     pub bytes_cleared: u64,
     /// The federated clusters that have a folder.
-    pub clusters: BTreeSet<String>,
+    pub clusters: Arc<BTreeSet<String>>,
     /// Files that are not read, since a newer one is of the same window.
     pub second_files: u64,
     /// Objects among the ETL files that are none by their name.

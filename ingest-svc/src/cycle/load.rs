@@ -9,8 +9,8 @@ use bingen::Pipeline;
 use lake::{LakeError, Partition, PublishedRelease, TableName, TableState};
 use tracing::{error, warn};
 
-use super::{CycleError, Ingest, PIPELINES};
-use crate::ingest::{self, SourceFile};
+use super::{CycleError, Ingest};
+use crate::ingest::{self, PIPELINES, SourceFile};
 
 /// What the released tables hold.
 #[derive(Clone)]

@@ -1,6 +1,9 @@
 //! Reading the files of a partition, and writing the partition anew in all tables.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use arrow::array::RecordBatch;
 use bingen::Pipeline;
@@ -48,7 +51,7 @@ pub(super) fn base_of(pipeline: Pipeline) -> TableName {
 pub(super) struct Surroundings<'a> {
     pub(super) tables: &'a BTreeMap<TableName, TableState>,
     pub(super) known: &'a BTreeMap<String, SourceFile>,
-    pub(super) clusters: &'a BTreeSet<String>,
+    pub(super) clusters: &'a Arc<BTreeSet<String>>,
     pub(super) memory: Semaphore,
     pub(super) now: DateTime<Utc>,
 }
@@ -294,7 +297,7 @@ impl Ingest {
     async fn read(
         &self,
         file: FoundFile,
-        clusters: &BTreeSet<String>,
+        clusters: &Arc<BTreeSet<String>>,
         now: DateTime<Utc>,
     ) -> Result<Option<(FoundFile, Result<Decoded, DecodeFileError>)>, CycleError> {
         let limit = self.largest_file();
@@ -320,7 +323,7 @@ impl Ingest {
         self.status
             .progress(|progress| progress.bytes_read += bytes.len() as u64);
         let path = file.path.clone();
-        let clusters = clusters.clone();
+        let clusters = Arc::clone(clusters);
         tokio::task::spawn_blocking(move || {
             let decoded = ingest::decode(&file, &bytes, limit, &clusters);
             Some((file, decoded))

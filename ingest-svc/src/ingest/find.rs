@@ -15,8 +15,8 @@ use super::FileWindow;
 
 /// Folder of the federated clusters in the bucket.
 const FEDERATED: &str = "federated";
-/// The pipelines that are ingested.
-const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
+/// The pipelines that are ingested, which every agent writes.
+pub(crate) const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
 /// Listings under way at once.
 const CONCURRENT_LISTINGS: usize = 16;
 
@@ -56,7 +56,7 @@ pub(crate) struct Found {
     /// The ETL files, one per cluster, pipeline and window, in order.
     pub files: Vec<FoundFile>,
     /// The federated clusters that have a folder.
-    pub clusters: BTreeSet<String>,
+    pub clusters: Arc<BTreeSet<String>>,
     /// Files that are not read, since a newer one is of the same window.
     pub second_files: u64,
     /// Objects in the folders of ETL files that are none by their name.
@@ -108,7 +108,7 @@ pub(crate) async fn find(bucket: &Arc<dyn ObjectStore>) -> Result<Found, FindErr
         second_files: recognised - files.len() as u64,
         foreign: objects - recognised,
         files,
-        clusters: names,
+        clusters: Arc::new(names),
     })
 }
 

@@ -10,5 +10,5 @@ mod find;
 mod source_files;
 
 pub(crate) use decode::{DecodeFileError, Decoded, FileWindow, decode};
-pub(crate) use find::{FindError, Found, FoundFile, find};
+pub(crate) use find::{FindError, Found, FoundFile, PIPELINES, find};
 pub(crate) use source_files::{SourceFile, from_batches, to_batch};
