@@ -30,11 +30,11 @@ pub struct DataObjects(HashMap<Path, ObjectMeta>);
 impl DataObjects {
     /// Which of a table's files are not there, or not of the size that they were written with.
     pub fn damaged<'a>(&self, lake: &Lake, table: &'a TableState) -> Vec<&'a DataFile> {
-        let is_whole = |file: &&DataFile| {
+        let is_damaged = |file: &&DataFile| {
             let found = self.0.get(&lake.data_file_path(table.name, file));
             found.is_none_or(|meta| meta.size != file.size)
         };
-        table.files.iter().filter(is_whole).collect()
+        table.files.iter().filter(is_damaged).collect()
     }
 }
 

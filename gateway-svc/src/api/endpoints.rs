@@ -73,6 +73,25 @@ const WEEK: &str = "window=7d";
 const CLOUD_COSTS: &str = "Cloud costs";
 const INGEST: &str = "Ingest";
 
+/// A figure on the quality of the data.
+const fn figure(
+    paths: &'static [&'static str],
+    title: &'static str,
+    handler: fn() -> MethodRouter<Gateway>,
+) -> Endpoint {
+    Endpoint {
+        family: INGEST,
+        paths,
+        title,
+        about: "One figure for each daily window and cluster.",
+        parameters: &[&[&table::CLUSTER]],
+        answer: Answer::Figures,
+        can_be_csv: false,
+        example: "",
+        handler,
+    }
+}
+
 /// All endpoints, in the order in which they are described.
 pub(crate) static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -355,149 +374,63 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         example: "",
         handler: || get(ingest::multicluster),
     },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/tableWindowCount"],
-        title: "Windows that the tables have",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::table_window_count),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/coreCount"],
-        title: "Cores of nodes",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::core_count),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/nodeCount"],
-        title: "Nodes",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::node_count),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containersPerDay"],
-        title: "Containers",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::containers_per_day),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/nodesPerDay"],
-        title: "Nodes, by day",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::nodes_per_day),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containerLabelStats"],
-        title: "Containers that have labels",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::container_label_stats),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containerAnnotationStats"],
-        title: "Containers that have annotations",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::container_annotation_stats),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containerWithoutMatchingNode"],
-        title: "Containers of no node",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::container_without_matching_node),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containerDuplicateNoId"],
-        title: "Containers that occur twice in a file",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::container_duplicate_no_id),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/containerDuplicateWithId"],
-        title: "Containers that occur twice with one provider id",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::container_duplicate_with_id),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/nodeDuplicateNoId"],
-        title: "Nodes that occur twice in a file",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::node_duplicate_no_id),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/reconciledCost"],
-        title: "What ingest added by reconciliation",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::reconciled_cost),
-    },
-    Endpoint {
-        family: INGEST,
-        paths: &["/model/diagnostic/overAllocatedCost"],
-        title: "What was allocated of nodes beyond their cost",
-        about: "One figure for each daily window and cluster.",
-        parameters: &[&[&table::CLUSTER]],
-        answer: Answer::Figures,
-        can_be_csv: false,
-        example: "",
-        handler: || get(ingest::figures::over_allocated_cost),
-    },
+    figure(
+        &["/model/diagnostic/tableWindowCount"],
+        "Windows that the tables have",
+        || get(ingest::figures::table_window_count),
+    ),
+    figure(&["/model/diagnostic/coreCount"], "Cores of nodes", || {
+        get(ingest::figures::core_count)
+    }),
+    figure(&["/model/diagnostic/nodeCount"], "Nodes", || {
+        get(ingest::figures::node_count)
+    }),
+    figure(&["/model/diagnostic/containersPerDay"], "Containers", || {
+        get(ingest::figures::containers_per_day)
+    }),
+    figure(&["/model/diagnostic/nodesPerDay"], "Nodes, by day", || {
+        get(ingest::figures::nodes_per_day)
+    }),
+    figure(
+        &["/model/diagnostic/containerLabelStats"],
+        "Containers that have labels",
+        || get(ingest::figures::container_label_stats),
+    ),
+    figure(
+        &["/model/diagnostic/containerAnnotationStats"],
+        "Containers that have annotations",
+        || get(ingest::figures::container_annotation_stats),
+    ),
+    figure(
+        &["/model/diagnostic/containerWithoutMatchingNode"],
+        "Containers of no node",
+        || get(ingest::figures::container_without_matching_node),
+    ),
+    figure(
+        &["/model/diagnostic/containerDuplicateNoId"],
+        "Containers that occur twice in a file",
+        || get(ingest::figures::container_duplicate_no_id),
+    ),
+    figure(
+        &["/model/diagnostic/containerDuplicateWithId"],
+        "Containers that occur twice with one provider id",
+        || get(ingest::figures::container_duplicate_with_id),
+    ),
+    figure(
+        &["/model/diagnostic/nodeDuplicateNoId"],
+        "Nodes that occur twice in a file",
+        || get(ingest::figures::node_duplicate_no_id),
+    ),
+    figure(
+        &["/model/diagnostic/reconciledCost"],
+        "What ingest added by reconciliation",
+        || get(ingest::figures::reconciled_cost),
+    ),
+    figure(
+        &["/model/diagnostic/overAllocatedCost"],
+        "What was allocated of nodes beyond their cost",
+        || get(ingest::figures::over_allocated_cost),
+    ),
     Endpoint {
         family: INGEST,
         paths: &["/model/etl/allocation/repair"],
