@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use lake::{DataFile, Holder, Lake, LakeError, Lease, NewRelease, Partition, Release, TableName, TableState};
+use object_gateway::checksum::Sha256;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 use service_kit::{process, tls};
@@ -186,11 +186,6 @@ impl Entry {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn file_error(path: &Path) -> impl Fn(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::File {
@@ -237,7 +232,7 @@ pub(crate) fn backup(arguments: &BackupArguments) -> Result<(), BackupError> {
                 fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(&failed)?;
                 fs::write(&path, &content).map_err(&failed)?;
                 (files, bytes) = (files + 1, bytes + content.len() as u64);
-                entries.push(Entry::of(&file, sha256(&content)));
+                entries.push(Entry::of(&file, Sha256::of(&content).to_string()));
             }
             tables.insert(*name, entries);
         }
@@ -269,7 +264,7 @@ struct Checked {
 
 fn read_file(path: &Path, entry: &Entry) -> Result<Vec<u8>, BackupError> {
     let content = fs::read(path).map_err(file_error(path))?;
-    let found = sha256(&content);
+    let found = Sha256::of(&content).to_string();
     if found != entry.sha256 {
         return Err(BackupError::Damaged {
             path: path.to_owned(),

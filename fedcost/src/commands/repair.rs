@@ -4,9 +4,11 @@ use std::{io, time::Duration};
 
 use chrono::{DateTime, Utc};
 use cost_model::{Calendar, window};
-use fedcost_proto::ingest::v1::{GetStatusRequest, RepairRequest, ResetRequest, State};
+use fedcost_proto::ingest::v1::{
+    self as proto, GetStatusRequest, RepairRequest, ResetRequest, State, ingest_service_client::IngestServiceClient,
+};
 use service_kit::{client, process};
-use tonic::Status;
+use tonic::{Status, transport::Channel};
 
 use super::connection::{Connection, ConnectionError};
 use crate::output;
@@ -69,6 +71,11 @@ impl RepairError {
     }
 }
 
+async fn status(ingest: &mut IngestServiceClient<Channel>) -> Result<proto::Status, Status> {
+    let answer = ingest.get_status(GetStatusRequest {}).await?.into_inner();
+    Ok(answer.status.unwrap_or_default())
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), RepairError> {
     let window = arguments
         .window
@@ -77,12 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), RepairError> {
         .transpose()?;
     process::block_on(async {
         let mut ingest = arguments.connection.client()?;
-        let before = ingest
-            .get_status(GetStatusRequest {})
-            .await?
-            .into_inner()
-            .status
-            .unwrap_or_default();
+        let before = status(&mut ingest).await?;
         let asked = match window {
             Some(window) => {
                 let time = |time: DateTime<Utc>| Some(std::time::SystemTime::from(time).into());
@@ -108,12 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), RepairError> {
         let is_running = before.state() != State::Idle;
         let wanted = before.cycle + 1 + u64::from(is_running);
         loop {
-            let status = ingest
-                .get_status(GetStatusRequest {})
-                .await?
-                .into_inner()
-                .status
-                .unwrap_or_default();
+            let status = status(&mut ingest).await?;
             if status.cycle >= wanted && status.state() == State::Idle {
                 if !status.last_error.is_empty() {
                     return Err(RepairError::Failed(status.last_error));
