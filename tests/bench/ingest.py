@@ -114,6 +114,9 @@ def month(root, programs, data):
               f"{cpu_seconds(ingest):.2f} s of CPU, peak {peak_mb(ingest):.0f} MB (aims: 15 s, 1000 MB)")
         services.served(first["releaseId"])
 
+        # What is served then is not in memory as a whole yet, which is no matter of this.
+        services.wait_for(lambda: "read ahead" in (data / "services.log").read_text(), "the tables in memory")
+
         # One file changes: the same content with another time, as an agent writes it again.
         changed = sorted((bucket / "federated").glob("*/etl/bingen/allocations/1d/*"))[-1]
         content = changed.read_bytes()
