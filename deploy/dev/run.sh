@@ -6,11 +6,13 @@ set -euo pipefail
 usage() {
     cat <<USAGE
 Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-days N]
+                         [--ingest-memory-mib N]
 
   --data DIR          certificates and configurations, and the bucket unless one is given [default: .fedcost]
   --bucket DIR        local folder that is the bucket [default: <data>/bucket]
   --bin DIR           where the programs are [default: target/release, built if need be]
   --retention-days N  days of daily sets to keep; 0 keeps everything, hourly sets too
+  --ingest-memory-mib N  memory for what ingest-svc reads and writes at once, 64 or more
 
 Ports can be set by STORAGE_PORT (7001), INGEST_PORT (7002), QUERY_PORT (7003) and GATEWAY_PORT (9090).
 USAGE
@@ -22,15 +24,17 @@ data=.fedcost
 bucket=
 bin=
 retention=
+ingest_memory=
 while (($#)); do
     case $1 in
-    --data | --bucket | --bin | --retention-days)
+    --data | --bucket | --bin | --retention-days | --ingest-memory-mib)
         [[ $# -ge 2 ]] || { echo "run.sh: $1 needs a value" >&2; exit 64; }
         case $1 in
         --data) data=$2 ;;
         --bucket) bucket=$2 ;;
         --bin) bin=$2 ;;
         --retention-days) retention=$2 ;;
+        --ingest-memory-mib) ingest_memory=$2 ;;
         esac
         shift 2
         ;;
@@ -38,10 +42,12 @@ while (($#)); do
     *) echo "run.sh: unknown argument $1" >&2; usage >&2; exit 64 ;;
     esac
 done
-if [[ -n $retention && ! $retention =~ ^[0-9]+$ ]]; then
-    echo "run.sh: --retention-days takes a number, not $retention" >&2
-    exit 64
-fi
+for number in "$retention" "$ingest_memory"; do
+    if [[ -n $number && ! $number =~ ^[0-9]+$ ]]; then
+        echo "run.sh: --retention-days and --ingest-memory-mib take a number, not $number" >&2
+        exit 64
+    fi
+done
 
 mkdir -p "$data/config"
 data=$(cd "$data" && pwd)
@@ -77,6 +83,9 @@ fi
 for service in "${services[@]}"; do
     sed "${edits[@]}" "$here/$service.yaml" >"$data/config/$service.yaml"
 done
+if [[ -n $ingest_memory ]]; then
+    sed -i "s|^memory_mib: .*|memory_mib: $ingest_memory|" "$data/config/ingest-svc.yaml"
+fi
 
 pids=()
 finish() {
