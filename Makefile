@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-helm test-alerts test-jaeger test-clients lint bench bench-storage bench-crates
+.PHONY: help demo test test-stores test-helm test-alerts test-jaeger test-clients soak lint bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test-jaeger: ## Check the traces of a question and of a cycle in a real Jaeger, 
 
 test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
 	tests/clients/run.sh
+
+soak: ## Ten minutes of traffic with rolling restarts and renewed certificates: no failed request, no growth in memory
+	$(CARGO) build --release --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc
+	python3 tests/soak/soak.py --bin target/release
 
 lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check

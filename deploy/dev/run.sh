@@ -5,12 +5,14 @@ set -euo pipefail
 
 usage() {
     cat <<USAGE
-Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-days N]
+Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-days N] [--tracing YAML] [--warm-mib N]
 
   --data DIR          certificates and configurations, and the bucket unless one is given [default: .fedcost]
   --bucket DIR        local folder that is the bucket [default: <data>/bucket]
   --bin DIR           where the programs are [default: target/release, built if need be]
   --retention-days N  days of daily sets to keep; 0 keeps everything, hourly sets too
+  --tracing YAML      where spans go, as \`server.tracing\` of each service, such as '{endpoint: "http://127.0.0.1:4317"}'
+  --warm-mib N        tables that query-svc keeps in memory, in MiB
 
 Ports can be set by STORAGE_PORT (7001), INGEST_PORT (7002), QUERY_PORT (7003) and GATEWAY_PORT (9090).
 USAGE
@@ -22,15 +24,19 @@ data=.fedcost
 bucket=
 bin=
 retention=
+tracing=
+warm=
 while (($#)); do
     case $1 in
-    --data | --bucket | --bin | --retention-days)
+    --data | --bucket | --bin | --retention-days | --tracing | --warm-mib)
         [[ $# -ge 2 ]] || { echo "run.sh: $1 needs a value" >&2; exit 64; }
         case $1 in
         --data) data=$2 ;;
         --bucket) bucket=$2 ;;
         --bin) bin=$2 ;;
         --retention-days) retention=$2 ;;
+        --tracing) tracing=$2 ;;
+        --warm-mib) warm=$2 ;;
         esac
         shift 2
         ;;
@@ -70,6 +76,8 @@ edits=(
     -e "s|@storage@|127.0.0.1:${STORAGE_PORT:-7001}|; s|@ingest@|127.0.0.1:${INGEST_PORT:-7002}|"
     -e "s|@query@|127.0.0.1:${QUERY_PORT:-7003}|; s|@gateway@|127.0.0.1:${GATEWAY_PORT:-9090}|"
 )
+[[ -z $tracing ]] || edits+=(-e "s|^server:\$|&\n  tracing: $(quoted "$tracing")|")
+[[ -z $warm ]] || edits+=(-e "s|^warm_mib: .*|warm_mib: $(quoted "$warm")|")
 if [[ -n $retention ]]; then
     edits+=(-e "s|^  days: .*|  days: $retention|")
     [[ $retention != 0 ]] || edits+=(-e "s|^  hours: .*|  hours: 0|")

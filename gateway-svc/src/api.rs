@@ -21,7 +21,7 @@ pub(crate) mod reference_page;
 mod sets;
 mod settings;
 pub(crate) mod start_page;
-mod status;
+pub(crate) mod status;
 mod success;
 mod time_range;
 

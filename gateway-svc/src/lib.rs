@@ -16,10 +16,15 @@ use cost_answer::RecordBatch;
 use cost_model::Calendar;
 use prometheus_client::registry::Registry;
 use service_kit::{
+    admin::{self, AdminError},
+    metrics::CertificateMetrics,
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::upstream::Upstream;
@@ -33,6 +38,9 @@ pub const SERVICE_NAME: &str = "gateway-svc";
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
+
+/// How often the metrics are told which certificate is in use.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
 
 /// How long the background tasks may take to end.
 const TASKS_DEADLINE: Duration = Duration::from_secs(2);
@@ -59,8 +67,9 @@ impl GatewayServer {
     /// The service as its file says, with a registry of its own.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut registry = Registry::with_prefix("fedcost");
-        let metrics = GatewayMetrics::register(&mut registry);
+        let (registry, metrics) = service_kit::metrics::registry(|registry| {
+            GatewayMetrics::register(registry).with_certificates(CertificateMetrics::register(registry))
+        });
         Self {
             config,
             metrics,
@@ -88,6 +97,7 @@ impl GatewayServer {
         } = self;
         let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
         let tls = TlsMaterial::load(config.server.tls)?;
+        let certificates = (Arc::clone(&tls), metrics.clone());
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
@@ -97,7 +107,25 @@ impl GatewayServer {
             registry,
             shutdown: shutdown.clone(),
         };
+        let _admin = match &config.server.admin {
+            Some(admin) => {
+                let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
+                Some(admin::serve(admin, SERVICE_NAME, Arc::clone(&gateway.registry), readiness).await?)
+            }
+            None => None,
+        };
         let mut tasks = NamedTasks::new();
+        let ended = shutdown.clone();
+        tasks.spawn("certificate", async move {
+            let (tls, metrics) = certificates;
+            let looking = async {
+                loop {
+                    metrics.certificate(tls.not_after());
+                    sleep(CERTIFICATE_LOOK).await;
+                }
+            };
+            ended.run_until_cancelled(looking).await;
+        });
         tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
         tracing::info!(server = SERVICE_NAME, %address, "listening");
         let limits = Arc::clone(&gateway.limits);
@@ -116,6 +144,9 @@ pub enum GatewaySvcError {
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
 }
 
 /// Allocations as the JSON of one set, for whoever measures how fast they are written.

@@ -14,12 +14,14 @@ use datafusion::{error::DataFusionError, prelude::SessionContext};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Lake, LakeError, Partition, PublishedRelease, Resolution, TableName, TableState};
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use service_kit::telemetry;
 use tokio::sync::Semaphore;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, Span, field, info, info_span, warn};
 
 use crate::{
     derive::BaseRows,
     ingest::{self, DecodeFileError, FindError, FoundFile, SourceFile},
+    metrics::ClusterFiles,
     partition::{FileKey, Rewritten, rewrite},
     status::{Progress, State, StatusBoard},
 };
@@ -167,12 +169,27 @@ impl Ingest {
             status.cycle_started = Some(now);
             status.progress = Progress::default();
         });
-        let span = info_span!("cycle", number = self.status.now().cycle);
+        let span = info_span!(
+            "cycle",
+            trace_id = field::Empty,
+            otel.status_code = field::Empty,
+            number = self.status.now().cycle,
+            files = field::Empty,
+            bytes = field::Empty,
+            rows = field::Empty,
+        );
+        telemetry::note_trace(&span);
         let result = self.cycle(now).instrument(span.clone()).await;
         let _entered = span.enter();
         let ended = Utc::now();
         let duration_ms = (ended - now).num_milliseconds();
         let progress = self.status.now().progress;
+        span.record("files", progress.files_read);
+        span.record("bytes", progress.bytes_read);
+        span.record("rows", progress.rows);
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         match &result {
             Ok(()) => info!(
                 duration_ms,
@@ -192,6 +209,13 @@ impl Ingest {
         self.status.update(|status| {
             status.state = State::Idle;
             status.cycle_ended = Some(ended);
+            match &result {
+                Ok(()) => status.last_success = Some(ended),
+                Err(_) => status.cycles_failed += 1,
+            }
+            if let Some(released) = &self.released {
+                status.clusters_files = Arc::new(ClusterFiles::of(released.files.values()));
+            }
             status.last_error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         });
         result
@@ -341,7 +365,20 @@ impl Ingest {
             .map(|file| (file.cluster.clone(), file.window.start))
             .collect();
         let mut reads = stream::iter(work.read)
-            .map(|file| self.read(file))
+            .map(|file| {
+                let span = info_span!(
+                    "file",
+                    path = %file.path,
+                    cluster = file.cluster,
+                    table = %base,
+                    window.start = %file.window.start,
+                    window.end = %file.window.end,
+                    bytes = file.size,
+                    rows = field::Empty,
+                    otel.status_code = field::Empty,
+                );
+                self.read(file).instrument(span)
+            })
             .buffered(CONCURRENT_READS);
         while let Some((file, decoded)) = reads.try_next().await? {
             match decoded {
@@ -396,6 +433,13 @@ impl Ingest {
             (file, decoded)
         })
         .await
+        .inspect(|(_, decoded)| {
+            let span = Span::current();
+            match decoded {
+                Ok(batch) => span.record("rows", batch.num_rows()),
+                Err(_) => span.record("otel.status_code", "ERROR"),
+            };
+        })
         .map_err(|source| CycleError::Decode { path, source })
     }
 

@@ -1,8 +1,12 @@
 //! What ingest is doing, for logs and for whoever asks.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use chrono::{DateTime, Utc};
 use lake::Release;
 use tokio::sync::watch;
+
+use crate::metrics::ClusterFiles;
 
 /// What ingest does now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +66,12 @@ pub struct Status {
     pub release: Option<Release>,
     /// When the next cycle is due.
     pub next_cycle: Option<DateTime<Utc>>,
+    /// When a cycle last ended well.
+    pub last_success: Option<DateTime<Utc>>,
+    /// Cycles that failed since the process started.
+    pub cycles_failed: u64,
+    /// What is known of each cluster's files.
+    pub(crate) clusters_files: Arc<BTreeMap<String, ClusterFiles>>,
 }
 
 /// The one place where the status is kept.

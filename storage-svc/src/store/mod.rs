@@ -7,6 +7,7 @@ mod confirmed;
 mod connector;
 mod gcs;
 pub mod local;
+mod observed;
 mod probe;
 mod remote;
 mod s3;
@@ -20,10 +21,11 @@ use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
 use self::{
     config::{BucketConfig, StoreConfig},
     local::{LocalError, LocalFolder},
+    observed::Observed,
     remote::Opened,
 };
 pub use self::{connector::ConnectError, probe::ProbeError, remote::RemoteError};
-use crate::secret::Scrubber;
+use crate::{metrics::StorageMetrics, secret::Scrubber};
 
 const MIB: usize = 1024 * 1024;
 
@@ -78,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
-    pub(crate) async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
+    pub(crate) async fn open(config: &StoreConfig, metrics: &StorageMetrics) -> Result<Self, OpenError> {
         let (opened, uploads) = match &config.bucket {
             BucketConfig::Filesystem { directory } => {
                 let folder = LocalFolder::open(directory)?;
@@ -102,6 +104,7 @@ impl Store {
             BucketConfig::Azure(azure) => (azure::open(azure)?, UploadSizes::remote(REMOTE_PART_SIZE)),
         };
         let Opened { objects, scrubber } = opened;
+        let objects: Arc<dyn ObjectStore> = Arc::new(Observed::new(objects, metrics.clone()));
         let objects = match config.prefix.as_ref() {
             "" => objects,
             _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),

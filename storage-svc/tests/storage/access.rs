@@ -3,7 +3,8 @@
 use fedcost_proto::storage::v1::{
     CopyRequest, DeleteRequest, GetRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
 };
-use tonic::{Code, Status, transport::Channel};
+use service_kit::client::Channel;
+use tonic::{Code, Status};
 
 use super::harness::{Gateway, commit, data, field, header, reason};
 

@@ -6,6 +6,7 @@ use fedcost_proto::storage::v1::{
     PutCommit, PutHeader, PutRequest, put_request::Part, storage_service_client::StorageServiceClient,
 };
 use object_gateway::GatewayStore;
+use service_kit::client::Channel;
 use service_kit::{
     Identity, TrustDomain,
     certs::DevelopmentCa,
@@ -17,7 +18,7 @@ use service_kit::{
 use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// The service that may do everything, in tests that are not about who may do what.
@@ -73,12 +74,7 @@ impl Gateway {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let server = CommonConfig {
-            listen,
-            tls,
-            trust_domain: TrustDomain::default(),
-            log: LogConfig::default(),
-        };
+        let server = CommonConfig::new(listen, tls);
         let tester = Identity::service(TrustDomain::default(), TESTER).unwrap();
         let service = StorageServer::new(Config { server, store, limits }).with_policy(Policy::allow_all_for(tester));
         let shutdown = CancellationToken::new();

@@ -72,12 +72,7 @@ impl World {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let config = Config {
-            server: CommonConfig {
-                listen: self.address,
-                tls: self.authority.issue_service(SERVICE_NAME).unwrap(),
-                trust_domain: TrustDomain::default(),
-                log: LogConfig::default(),
-            },
+            server: CommonConfig::new(self.address, self.authority.issue_service(SERVICE_NAME).unwrap()),
             store: StoreConfig::directory(self.bucket()),
             limits: Limits::default(),
         };

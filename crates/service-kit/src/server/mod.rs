@@ -39,6 +39,9 @@ use crate::{TrustDomain, metrics::ServerMetrics, tls::TlsMaterial};
 /// Authenticated connections that may wait for the HTTP/2 server to take them.
 const ACCEPTED_AHEAD: usize = 16;
 
+/// How often the metrics are told which certificate is in use.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
+
 /// What a server allows each peer, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -194,6 +197,15 @@ impl GrpcServer {
         // Whoever drops this future wants no connection to live on.
         let _cut_when_dropped = cut.clone().drop_guard();
         let (accepted, incoming) = mpsc::channel(ACCEPTED_AHEAD);
+        let (tls, certificates) = (Arc::clone(&self.tls), self.metrics.clone());
+        let name = self.name;
+        let noting_certificates = async move {
+            loop {
+                certificates.certificate(name, tls.not_after());
+                sleep(CERTIFICATE_LOOK).await;
+            }
+        };
+        let readiness = self.health.clone();
         let acceptor = Acceptor {
             server: self.name,
             tls: self.tls,
@@ -231,6 +243,7 @@ impl GrpcServer {
         let life = async {
             let until_draining = async {
                 health.follow(&shutdown).await;
+                readiness.set_not_serving_because("shutting down");
                 sleep(self.limits.drain_delay).await;
             };
             tokio::select! {
@@ -261,6 +274,7 @@ impl GrpcServer {
         tokio::select! {
             served = serving => served?,
             () = life => {}
+            () = noting_certificates => {}
         }
         info!(server = self.name, "stopped");
         Ok(())
