@@ -1,16 +1,39 @@
 # The few commands that a person needs. `make` alone lists them.
 
 CARGO ?= cargo
+NPM ?= npm
+
+# The web page is built with Node.js, and the rest without it.
+HAS_NODE := $(shell command -v $(NPM) >/dev/null && node ui/node-is-new-enough.cjs 2>/dev/null && echo yes)
+UI_SOURCES := $(shell find ui/src ui/index.html ui/vite.config.ts ui/tsconfig.json -type f -not -name '*.test.ts')
+UI_PAGE := ui/built/page/index.html
+UI_PACKAGES := ui/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-helm test-alerts test-jaeger test-clients soak lint bench bench-storage bench-crates
+.PHONY: help demo ui ui-if-possible test test-stores test-helm test-alerts test-jaeger test-clients test-ui soak lint lint-ui bench bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
+demo: ui-if-possible ## Build, fill a bucket under .fedcost with made-up clusters, and serve it at http://127.0.0.1:9090
 	@echo "building fedcost, without optimisation; the first build takes some minutes, and cargo shows how far it is"
 	$(CARGO) run --package fedcost -- up --demo
+
+ui: $(UI_PAGE) ## Build the web page, which the next build of gateway-svc embeds; needs Node.js 20.19 or newer with npm
+
+$(UI_PACKAGES): ui/package.json ui/package-lock.json ui/.npmrc
+	cd ui && $(NPM) ci
+	@touch $@
+
+$(UI_PAGE): $(UI_PACKAGES) $(UI_SOURCES)
+	cd ui && $(NPM) run build
+
+ui-if-possible:
+ifeq ($(HAS_NODE),yes)
+	@$(MAKE) --no-print-directory ui
+else
+	@echo "Node.js 20.19 or newer with npm is missing, so this is built without the web page; the API is complete"
+endif
 
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
@@ -24,9 +47,6 @@ test-helm: ## Check the Helm chart, its network policies and the alert rules; in
 test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
 	tests/alerts/run.sh
 
-test-jaeger: ## Check the traces of a question and of a cycle in a real Jaeger, installed with Go
-	tests/jaeger/run.sh
-
 test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
 	tests/clients/run.sh
 
@@ -34,10 +54,23 @@ soak: ## Ten minutes of traffic with rolling restarts and renewed certificates: 
 	$(CARGO) build --release --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc
 	python3 tests/soak/soak.py --bin target/release
 
+test-ui: ui ## Test the web page: its logic, and in Chromium over the golden bucket; installs Debian's chromium
+	cd ui && $(NPM) test
+	ui/tests/install-chromium.sh
+	$(CARGO) build --package fedcost
+	cd ui && $(NPM) run test:browser
+
+lint-ui: $(UI_PACKAGES)
+	cd ui && $(NPM) run lint
+
+# The page's types and format too, where there is Node.js.
+ifeq ($(HAS_NODE),yes)
+lint: lint-ui
+endif
 lint: ## Check the format, and deny the warnings of clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
-	$(CARGO) clippy --package storage-svc --test stores -- --deny warnings
+	$(CARGO) clippy --workspace --test stores -- --deny warnings
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh

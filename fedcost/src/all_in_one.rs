@@ -66,6 +66,8 @@ pub struct Options {
     pub query_warm_mib: u64,
     /// What questions may use up.
     pub query_limits: query_svc::config::LimitsConfig,
+    /// Folder for views of the web page that people save; without it none are kept.
+    pub views: Option<PathBuf>,
     /// How long all services together may take to stop.
     pub stop_within: Duration,
 }
@@ -89,6 +91,7 @@ impl Options {
             query_memory_mib: query_svc::config::DEFAULT_MEMORY_MIB,
             query_warm_mib: query_svc::config::DEFAULT_WARM_MIB,
             query_limits: query_svc::config::LimitsConfig::default(),
+            views: None,
             stop_within: Duration::from_secs(1),
         }
     }
@@ -228,6 +231,7 @@ impl AllInOne {
         let mut gateway_config = gateway_svc::Config::new(common(addresses.gateway, &files.gateway), &query, &ingest)?;
         // The others need some of the time too, and nobody balances load over a laptop.
         gateway_config.limits.drain_deadline = options.stop_within / 2;
+        gateway_config.views = options.views;
         let operator = TlsMaterial::load(files.operator.clone())?;
         let expect = |config: &EndpointConfig, service| -> Result<Endpoint, StartError> {
             Ok(Endpoint::new(

@@ -52,15 +52,23 @@ impl Certificates {
         DevelopmentCa::open_or_create(&self.folder, self.trust_domain.clone())
     }
 
-    /// Issues what is missing or due.
+    /// Issues what is missing or due, the revocation list included, by which all services refuse callers.
     pub(crate) fn issue(&self) -> Result<ServiceCertificates, CertificateError> {
         let authority = self.authority()?;
+        let list = authority.keep_revocation_list()?;
+        let issue = |name| {
+            let files = authority.issue_service(name)?;
+            Ok::<_, CertificateError>(TlsFiles {
+                crl: Some(list.clone()),
+                ..files
+            })
+        };
         Ok(ServiceCertificates {
-            storage: authority.issue_service(storage_svc::SERVICE_NAME)?,
-            ingest: authority.issue_service(ingest_svc::SERVICE_NAME)?,
-            query: authority.issue_service(query_svc::SERVICE_NAME)?,
-            gateway: authority.issue_service(gateway_svc::SERVICE_NAME)?,
-            operator: authority.issue_service(OPERATOR)?,
+            storage: issue(storage_svc::SERVICE_NAME)?,
+            ingest: issue(ingest_svc::SERVICE_NAME)?,
+            query: issue(query_svc::SERVICE_NAME)?,
+            gateway: issue(gateway_svc::SERVICE_NAME)?,
+            operator: issue(OPERATOR)?,
         })
     }
 

@@ -18,12 +18,14 @@ pub(crate) mod openapi;
 mod outgoing;
 mod page;
 pub(crate) mod reference_page;
+pub(crate) mod saved_views;
 mod sets;
 mod settings;
 pub(crate) mod start_page;
 pub(crate) mod status;
 mod success;
 mod time_range;
+pub(crate) mod web_page;
 
 use cost_answer::RecordBatch;
 

@@ -1,6 +1,9 @@
 //! The service's file.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use chrono::FixedOffset;
 use cost_model::Calendar;
@@ -30,6 +33,15 @@ pub struct Config {
     pub currency: String,
     /// What clients may use up.
     pub limits: Limits,
+    /// Folder for the views that people save; without it none are kept. Created when it is missing.
+    pub views: Option<PathBuf>,
+}
+
+/// Where views of the web page are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewsConfig {
+    directory: PathBuf,
 }
 
 /// What costs are in unless the file says something else.
@@ -80,6 +92,8 @@ pub struct RawConfig {
     currency: Option<String>,
     #[serde(default)]
     limits: Limits,
+    /// Where views of the web page are kept; nowhere by default.
+    views: Option<ViewsConfig>,
 }
 
 impl Config {
@@ -103,6 +117,7 @@ impl Config {
             utc_offset: None,
             currency: None,
             limits: Limits::default(),
+            views: None,
         }
         .validate(Path::new("gateway-svc"))
     }
@@ -152,6 +167,7 @@ impl RawConfig {
             calendar,
             currency,
             limits: self.limits,
+            views: self.views.map(|views| views.directory),
         })
     }
 }

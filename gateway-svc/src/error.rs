@@ -11,7 +11,7 @@ use service_kit::telemetry;
 use tonic::Code;
 use tracing::Span;
 
-use crate::face::Face;
+use crate::{face::Face, views::ViewsError};
 
 /// Seconds after which a release may be there, or a service be back.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -37,8 +37,8 @@ pub(crate) enum ApiError {
     /// No such path.
     #[error("there is nothing at {path}; see / for what there is")]
     NotFound { path: String },
-    /// A path that only answers GET.
-    #[error("{method} is not answered at {path}; it takes GET and HEAD")]
+    /// A path that is not answered by this method.
+    #[error("{method} is not answered at {path}; the header Allow says what is")]
     Method { method: http::Method, path: String },
     /// The answer took longer than it may.
     #[error("the answer took too long; ask for less time, or for fewer or coarser sets")]
@@ -61,6 +61,9 @@ pub(crate) enum ApiError {
     /// A table that cannot be written.
     #[error("the table could not be written")]
     WriteTable(#[from] csv::Error),
+    /// A view that cannot be kept.
+    #[error(transparent)]
+    Views(#[from] ViewsError),
     /// A handler that panicked.
     #[error("the answer could not be computed")]
     Panicked,
@@ -103,12 +106,26 @@ fn upstream_code(code: Code) -> StatusCode {
     }
 }
 
+/// The HTTP status of a view that cannot be kept.
+fn views_status(error: &ViewsError) -> StatusCode {
+    match error {
+        ViewsError::Off => StatusCode::NOT_IMPLEMENTED,
+        ViewsError::Name(_) | ViewsError::Query(_) | ViewsError::Body(_) => StatusCode::BAD_REQUEST,
+        ViewsError::TooMany => StatusCode::CONFLICT,
+        ViewsError::Unknown(_) => StatusCode::NOT_FOUND,
+        ViewsError::Folder { .. } | ViewsError::Broken { .. } | ViewsError::TooLarge { .. } | ViewsError::Task => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
 impl ApiError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Parameter(_) | Self::TooManySets { .. } => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Views(error) => views_status(error),
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(status) => upstream_code(status.code()),
             Self::OutOfOrder

@@ -10,7 +10,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, put},
 };
 use http::{HeaderValue, Method, Uri, header};
 use tokio::time::timeout;
@@ -22,25 +22,28 @@ use tower_http::{
 pub(crate) use self::connections::serve;
 use crate::{
     Gateway,
-    api::{endpoints::ENDPOINTS, openapi, reference_page, start_page},
+    api::{endpoints::ENDPOINTS, openapi, reference_page, saved_views, start_page, web_page},
     error::{ApiError, write_explanation},
     face::Face,
     metrics,
 };
 
-/// No request has a body that we read.
+/// The largest body that is read is a view to save.
 const MOST_BODY_BYTES: usize = 64 * 1024;
 
 /// All routes within what surrounds every request.
 pub(crate) fn router(gateway: Gateway) -> Router {
     let pages = Router::new()
-        .route("/", get(start_page::page))
+        .route("/", get(web_page::index))
+        .route("/static/{name}", get(web_page::file))
+        .route("/start", get(start_page::page))
         .route("/start.css", get(start_page::style))
         .route("/start.js", get(start_page::script))
         .route("/api", get(reference_page::page))
         .route("/api.css", get(reference_page::style))
         .route("/api.js", get(reference_page::script))
         .route("/openapi.json", get(openapi::description))
+        .route("/views/{name}", put(saved_views::save).delete(saved_views::remove))
         .route("/metrics", get(expose));
     let routes = ENDPOINTS.iter().fold(pages, |routes, endpoint| {
         let paths = endpoint.paths.iter();
@@ -138,6 +141,7 @@ mod tests {
             limits: Arc::new(Limits::default()),
             metrics: GatewayMetrics::register(&mut registry),
             registry: Arc::new(registry),
+            views: Arc::default(),
             shutdown: CancellationToken::new(),
         }
     }

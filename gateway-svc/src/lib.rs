@@ -9,6 +9,7 @@ mod http_server;
 mod metrics;
 mod parameters;
 mod upstream;
+mod views;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -27,11 +28,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::upstream::Upstream;
 pub use self::{
     config::{Config, Limits},
     metrics::GatewayMetrics,
 };
+use self::{upstream::Upstream, views::Views};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "gateway-svc";
@@ -105,6 +106,7 @@ impl GatewayServer {
             limits: Arc::new(config.limits),
             metrics,
             registry,
+            views: Arc::new(Views::new(config.views)),
             shutdown: shutdown.clone(),
         };
         let _admin = match &config.server.admin {
@@ -133,6 +135,12 @@ impl GatewayServer {
         tasks.join_within(TASKS_DEADLINE).await;
         Ok(())
     }
+}
+
+/// True when the web page was built before this program, and is served at `/`.
+#[must_use]
+pub fn has_web_page() -> bool {
+    api::web_page::is_built()
 }
 
 /// Why the service ends other than by being told to.
@@ -167,6 +175,7 @@ pub(crate) struct Gateway {
     limits: Arc<Limits>,
     metrics: GatewayMetrics,
     registry: Arc<Registry>,
+    views: Arc<Views>,
     shutdown: CancellationToken,
 }
 

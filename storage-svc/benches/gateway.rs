@@ -26,6 +26,7 @@ use self::{harness::directory, process::Service, server::Server};
 #[expect(dead_code, reason = "the tests use the rest")]
 mod harness;
 #[path = "../tests/storage/process.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
 mod process;
 #[path = "../tests/storage/server.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use service_kit::config::{CommonConfig, ConfigError, load_yaml};
 
-use crate::store::config::{StoreConfig, StoreConfigError, UnknownKeyPolicy};
+use crate::store::config::{ConditionalWrites, StoreConfig, StoreConfigError, UnknownKeyPolicy};
 
 /// The configuration of the service.
 #[derive(Debug, Clone)]
@@ -70,6 +70,8 @@ pub struct RawConfig {
     /// Refuse a `federated-store.yaml` with unknown keys, where they would be a warning.
     #[serde(default)]
     strict: bool,
+    #[serde(default)]
+    conditional_writes: ConditionalWrites,
     #[serde(default)]
     limits: Limits,
 }
@@ -158,11 +160,13 @@ impl RawConfig {
             }
         }
         let store = match (self.store, self.directory) {
-            (Some(store), None) if self.strict => load_store_with(&store, UnknownKeyPolicy::Refuse)?,
-            (Some(store), None) => load_store(&store)?,
+            (Some(store), None) => load_store(&store, UnknownKeyPolicy::strict(self.strict))?,
             (None, Some(directory)) => StoreConfig::directory(directory),
             (Some(_), Some(_)) | (None, None) => return Err(StorageConfigError::Bucket { path }),
         };
+        let store = store
+            .with_conditional_writes(self.conditional_writes)
+            .map_err(|source| StorageConfigError::Store { path, source })?;
         Ok(Config {
             server: self.server,
             store,
@@ -175,15 +179,7 @@ impl RawConfig {
 ///
 /// # Errors
 /// When the file cannot be read or used.
-pub fn load_store(path: &Path) -> Result<StoreConfig, StorageConfigError> {
-    load_store_with(path, UnknownKeyPolicy::Warn)
-}
-
-/// As [`load_store`], with a choice of what unknown keys come to.
-///
-/// # Errors
-/// When the file cannot be read or used.
-pub fn load_store_with(path: &Path, policy: UnknownKeyPolicy) -> Result<StoreConfig, StorageConfigError> {
+pub fn load_store(path: &Path, policy: UnknownKeyPolicy) -> Result<StoreConfig, StorageConfigError> {
     let text = fs::read_to_string(path).map_err(|source| StorageConfigError::ReadStore {
         path: path.to_owned(),
         source,
@@ -214,6 +210,7 @@ mod tests {
             "type: S3\nconfig: {bucket: b, regoin: x}",
         )
         .unwrap();
+        fs::write(folder.path().join("s3.yaml"), "type: S3\nconfig: {bucket: b}").unwrap();
         fs::write(folder.path().join("bad.yaml"), "type: S3\nconfig: {bukcet: x}").unwrap();
         let text = fs::read_to_string(&file)
             .unwrap()
@@ -238,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn the_store_keeps_conditions_unless_we_are_to() {
+        let kept_by = |text: &str| load(text).unwrap().store.conditional_writes;
+        assert_eq!(kept_by("store: FOLDER/s3.yaml"), ConditionalWrites::Store);
+        assert_eq!(
+            kept_by("store: FOLDER/s3.yaml\nconditional_writes: gateway"),
+            ConditionalWrites::Gateway
+        );
+    }
+
+    #[test]
     fn names_file_and_key_of_what_is_wrong() {
         for (text, expected) in [
             ("", "storage.yaml: give either `store`"),
@@ -251,6 +258,14 @@ mod tests {
             (
                 "directory: /x\nlimits: {concurrent_writes: 0}",
                 "limits.concurrent_writes: found 0",
+            ),
+            (
+                "directory: /x\nconditional_writes: gateway",
+                "storage.yaml: conditional_writes: found `gateway`, allowed is `store`",
+            ),
+            (
+                "store: FOLDER/s3.yaml\nconditional_writes: none",
+                "unknown variant `none`, expected `store` or `gateway`",
             ),
             ("directroy: /x", "unknown field `directroy`"),
         ] {

@@ -34,6 +34,8 @@ pub(crate) enum StorageError {
     Range { path: String, reason: String },
     #[error("the stream ended before its commit; nothing was written")]
     CutShort,
+    #[error("a later attempt at this change has come before this one; nothing was done")]
+    Superseded,
     #[error("the content of `{path}` was damaged on its way; nothing was written")]
     Damaged { path: String },
     #[error("the caller sent nothing for too long; nothing was written")]
@@ -113,7 +115,7 @@ impl StorageError {
             Self::Precondition { .. } | Self::NotModified { .. } => Code::FailedPrecondition,
             Self::Unsupported { .. } => Code::Unimplemented,
             Self::Range { .. } => Code::OutOfRange,
-            Self::CutShort => Code::Aborted,
+            Self::CutShort | Self::Superseded => Code::Aborted,
             Self::Damaged { .. } => Code::DataLoss,
             Self::CallerStalled | Self::ReaderStalled => Code::DeadlineExceeded,
             Self::Busy | Self::Full { .. } => Code::ResourceExhausted,
@@ -134,6 +136,7 @@ impl StorageError {
             Self::Unsupported { .. } => "UNSUPPORTED",
             Self::Range { .. } => "RANGE",
             Self::CutShort => "CUT_SHORT",
+            Self::Superseded => "SUPERSEDED",
             Self::Damaged { .. } => "DAMAGED",
             Self::CallerStalled | Self::ReaderStalled => "STALLED",
             Self::Busy => reason::BUSY,
@@ -160,6 +163,7 @@ impl StorageError {
             | Self::Unsupported { .. }
             | Self::Range { .. }
             | Self::CutShort
+            | Self::Superseded
             | Self::Damaged { .. }
             | Self::CallerStalled
             | Self::ReaderStalled

@@ -36,7 +36,10 @@ pub use self::{
     path::{FolderPath, ObjectPath, PathError},
     policy::Policy,
     secret::Secret,
-    store::{OpenError, ProbeError, config::StoreConfig},
+    store::{
+        OpenError, ProbeError,
+        config::{ConditionalWrites, StoreConfig},
+    },
 };
 use self::{grpc::StorageHandlers, store::Store};
 
@@ -143,8 +146,14 @@ impl StorageServer {
         for warning in &config.store.warnings {
             tracing::warn!("federated store: {warning}");
         }
+        if config.store.conditional_writes == ConditionalWrites::Gateway {
+            tracing::warn!(
+                "conditional writes are kept by this process: whoever else writes below derived/ of the bucket, another \
+                 storage-svc included, can overwrite commits"
+            );
+        }
         let tls = TlsMaterial::load(config.server.tls)?;
-        let store = Store::open(&config.store, &metrics).await?;
+        let store = Store::open(&config.store, metrics.clone()).await?;
         let handlers = StorageHandlers::new(store.clone(), policy, metrics, config.limits);
         let service = StorageServiceServer::new(handlers)
             .max_decoding_message_size(MAX_REQUEST_BYTES)

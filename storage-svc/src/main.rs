@@ -10,7 +10,7 @@ use storage_svc::{Config, SERVICE_NAME, serve};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The service's file (YAML): `server`, `store` or `directory`, and optionally `strict` and `limits`.
+    /// The service's file (YAML): `server`, `store` or `directory`, and optionally `strict`, `conditional_writes` and `limits`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Refuse a federated-store.yaml with unknown keys, where they would be a warning.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus_client::{
-    encoding::EncodeLabelSet,
+    encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -16,12 +16,31 @@ pub struct StorageMetrics {
     operations: Family<OperationLabels, Counter>,
     operation_durations: OperationDurations,
     denied: Family<DeniedLabels, Counter>,
+    store_failures: Family<StoreFailureLabels, Counter>,
     read: Counter,
     written: Counter,
     limited: Family<LimitedLabels, Counter>,
     writes: Gauge,
     reads: Gauge,
     held: Gauge,
+}
+
+/// How a request to the store failed, as far as it may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum StoreFailure {
+    /// The store asks for fewer requests (429 or 503).
+    Throttled,
+    /// The store says that it failed, or a proxy before it.
+    Server,
+    /// No head of an answer in time.
+    Timeout,
+    /// No connection, or one that broke.
+    Connection,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreFailureLabels {
+    failure: StoreFailure,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -130,6 +149,11 @@ impl StorageMetrics {
             "Requests that the policy denied",
             metrics.denied.clone(),
         );
+        registry.register(
+            "storage_store_failures",
+            "Attempts at requests to the store that failed; each is repeated up to 5 times within 30 seconds",
+            metrics.store_failures.clone(),
+        );
         registry.register_with_unit(
             "storage_read",
             "Content sent to callers",
@@ -202,6 +226,10 @@ impl StorageMetrics {
 
     pub(crate) fn denied(&self, caller: String, operation: Operation) {
         self.denied.get_or_create(&DeniedLabels { caller, operation }).inc();
+    }
+
+    pub(crate) fn store_failed(&self, failure: StoreFailure) {
+        self.store_failures.get_or_create(&StoreFailureLabels { failure }).inc();
     }
 
     pub(crate) fn read(&self, bytes: u64) {

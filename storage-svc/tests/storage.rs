@@ -8,11 +8,15 @@ mod storage {
     mod faults;
     mod google;
     mod harness;
+    #[expect(dead_code, reason = "the tests of installed servers use the rest")]
+    mod large;
     mod limits;
     mod moto;
+    mod process;
     mod reads;
     mod refusals;
     mod renewal;
     mod server;
+    mod sizes;
     mod writes;
 }

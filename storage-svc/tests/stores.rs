@@ -7,6 +7,7 @@ mod stores {
     #[expect(dead_code, reason = "the tests of the service itself use the rest")]
     mod harness;
     mod installed;
+    mod large;
     mod process;
     mod server;
 }

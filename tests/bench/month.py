@@ -20,9 +20,12 @@ import urllib.parse
 
 import duckdb
 
+from columns import Columns
+
 DAYS = 30
 END = 1_772_323_200 + DAYS * 86_400  # 2026-03-31, midnight UTC
-WINDOW = f"{END - DAYS * 86_400},{END}"
+START = END - DAYS * 86_400
+WINDOW = f"{START},{END}"
 
 SUMS = """cpu_core_hours cpu_cost cpu_cost_adjustment gpu_hours gpu_cost gpu_cost_adjustment network_transfer_bytes
 network_receive_bytes network_cost network_cross_zone_cost network_cross_region_cost network_internet_cost
@@ -188,14 +191,20 @@ def main():
                 slower.append(name)
             print(f"| {name} | {size / 1e6:.2f} | {percentile(ours, 0.5):.1f} | {percentile(ours, 0.95):.1f} "
                   f"| {percentile(theirs, 0.5):.1f} | {percentile(theirs, 0.95):.1f} | {ratio:.1f} |", flush=True)
-        # What hands over Arrow has no JSON to write, which is most of an answer about many items.
+        # Most of an answer about many items is to write it out, so here both write JSON, and both hand over Arrow.
         _, path, parameters, sql = next(question for question in questions(lake) if question[0] == "pod")
-        written = f"COPY ({sql}) TO '/dev/null' (FORMAT json)"
-        theirs, _ = timed(lambda: duck.sql(written), options.heavy_times)
-        ours, _ = timed(lambda: ask(connection, path, parameters), options.heavy_times)
-        print(f"\npod, with DuckDB writing JSON too: {percentile(ours, 0.5):.1f} ms, "
-              f"DuckDB {percentile(theirs, 0.5):.1f} ms, "
-              f"DuckDB / ours {statistics.median(theirs) / statistics.median(ours):.1f}")
+        columns = Columns(programs / "fedcost", data / "certs", ports["QUERY_PORT"])
+        print("\n| pod | ours p50 ms | DuckDB p50 ms | DuckDB / ours |\n|---|---|---|---|")
+        for form, ours, theirs in [
+            ("as JSON, over HTTP", lambda: ask(connection, path, parameters),
+             lambda: duck.sql(f"COPY ({sql}) TO '/dev/null' (FORMAT json)")),
+            ("as Arrow, over gRPC", lambda: columns.allocations(START, END, "pod").num_rows,
+             lambda: duck.sql(sql).to_arrow_table().num_rows),
+        ]:
+            ours()
+            (ours, _), (theirs, _) = timed(ours, options.heavy_times), timed(theirs, options.heavy_times)
+            print(f"| {form} | {percentile(ours, 0.5):.1f} | {percentile(theirs, 0.5):.1f} "
+                  f"| {statistics.median(theirs) / statistics.median(ours):.1f} |")
         print(f"\npeak memory of query-svc: {memory('query-svc', data):.0f} MB, "
               f"gateway-svc: {memory('gateway-svc', data):.0f} MB")
         if slower:

@@ -167,6 +167,7 @@ def sources(peers, service, port):
     if port == 9464:
         return {"Prometheus"}
     if service == "gateway-svc":
+        # Without a port for those who run it, metrics are told where people ask.
         return {"people"}
     return {"federated clusters"} if peers else {"anyone"}
 
@@ -209,7 +210,10 @@ def expected_arrows(drawn, objects):
         elif source == "federated clusters":
             if pushed:
                 expected.add(("in", source, target, port))
-        elif source in ("people", "Prometheus"):
+        elif source == "Prometheus":
+            if "admin" in files["gateway-svc"]["server"]:
+                expected.add(("in", source, target, port))
+        elif source == "people":
             expected.add(("in", source, target, port))
         else:
             expected |= {("in", source, target, port), ("out", source, target, port)}

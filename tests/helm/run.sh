@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the chart: `helm lint` and `helm template` with every values file, Kubernetes' own schemas and those of
-# cert-manager, the Prometheus operator and the Gateway API, the policy test, the files that the services are given, and
-# the alert rules on made-up series.
+# cert-manager, the Prometheus operator and the Gateway API, the policy test, the files that the services are given,
+# compose.yaml against the schema of its specification, and the alert rules on made-up series.
 # Installs what it needs under target/; needs Go and a module proxy that it can reach, Python, and promtool (Debian's
 # package `prometheus`).
 set -euo pipefail
@@ -15,6 +15,7 @@ kubernetes_version=v1.36.3
 cert_manager_version=v1.21.2
 prometheus_operator_version=v0.85.0
 gateway_api_version=v1.6.3
+compose_version=v2.16.2
 
 chart=$root/deploy/helm/fedcost
 tests=$root/tests/helm
@@ -51,18 +52,22 @@ kubeconform=$target/kubeconform-$kubeconform_version/kubeconform
 
 rendered=$target/helm-rendered
 rm -rf "$rendered"
-mkdir -p "$rendered"
+mkdir -p "$rendered/observed"
 values=("$chart"/values/*.yaml)
 [[ -e ${values[0]} ]] || { echo "there are no values files in $chart/values" >&2; exit 1; }
 for file in "$chart/values.yaml" "${values[@]}"; do
     name=$(basename "$file" .yaml)
     "$helm" lint --strict --quiet --kube-version "$kubernetes_version" "$chart" --values "$file"
     "$helm" template costs "$chart" --kube-version "$kubernetes_version" --namespace fedcost --values "$file" >"$rendered/$name.yaml"
+    # Also as for services that tell metrics and send spans.
+    "$helm" template costs "$chart" --kube-version "$kubernetes_version" --namespace fedcost --values "$file" \
+        --set admin.enabled=true --set tracing.endpoint=https://collector.observability:4317 \
+        --set tracing.ca.configMap=collector-ca >"$rendered/observed/$name-observed.yaml"
     echo "rendered $name: $(grep --count '^kind: ' "$rendered/$name.yaml") objects"
 done
 
 echo "against the schemas of Kubernetes $kubernetes_version"
-"$kubeconform" -strict -summary -schema-location "$schemas/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$rendered"/*.yaml
+"$kubeconform" -strict -summary -schema-location "$schemas/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$rendered"/*.yaml "$rendered"/observed/*.yaml
 
 # What the schema of values refuses.
 refused() {
@@ -80,7 +85,9 @@ refused "warm_mb" --set query.config.warm_mb=5
 refused "issuer.name" --set certificates.certManager.issuer.create=false
 refused "refresh" --set ingest.config.refresh=soon
 
-"$python" "$tests/policy.py" "$rendered"/*.yaml
+"$python" "$tests/policy.py" "$rendered"/*.yaml "$rendered"/observed/*.yaml
+"$python" "$tests/compose.py" "$root/deploy/docker/compose.yaml" \
+    "$(module "github.com/compose-spec/compose-go/v2@$compose_version")/schema/compose-spec.json"
 [[ -n ${SKIP_SERVICES:-} ]] || "$tests/accepted.sh" "$rendered" "$python"
 "$root/tests/alerts/run.sh"
 echo "the chart is good"

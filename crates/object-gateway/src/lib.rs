@@ -14,7 +14,8 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use fedcost_proto::storage::v1::{
-    self as proto, CopyRequest, DeleteRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
+    self as proto, CopyRequest, DeleteRequest, HeadRequest, ListRequest, PutHeader, PutResponse,
+    storage_service_client::StorageServiceClient,
 };
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
@@ -125,19 +126,24 @@ impl GatewayStore {
     ) -> Result<PutResult> {
         let mut header = upload::header(path, PutMode::Overwrite, attributes)?;
         header.sha256 = Some(checksum.to_message());
-        let messages = upload::messages(header, payload);
-        let response = self.retries.repeat(|| {
-            let (mut client, messages) = (self.client(), messages.clone());
-            async move { client.put(futures::stream::iter(messages)).await }
-        });
-        let response = response.await.map_err(|status| from_status(status, path.as_ref()))?;
-        let response = response.into_inner();
+        let response = self.put_repeatedly(&header, &payload).await?;
         // A gateway from before the field would ignore it.
         match response.sha256.as_deref().map(Sha256::from_message) {
             Some(Some(found)) if found == checksum => Ok(upload::written(response)),
             Some(_) => Err(error::malformed("another checksum than that of what was written")),
             None => Err(error::malformed("no checksum of what was written")),
         }
+    }
+
+    /// Makes a write that may take place twice.
+    async fn put_repeatedly(&self, header: &PutHeader, payload: &PutPayload) -> Result<PutResponse> {
+        let response = self.retries.repeat_change(|attempt| {
+            let mut header = header.clone();
+            header.attempt = Some(attempt);
+            let (mut client, messages) = (self.client(), upload::messages(header, payload.clone()));
+            async move { Ok(client.put(futures::stream::iter(messages)).await?.into_inner()) }
+        });
+        response.await.map_err(|status| from_status(status, &header.path))
     }
 
     fn client(&self) -> StorageServiceClient<Channel> {
@@ -194,18 +200,21 @@ impl GatewayStore {
     }
 
     async fn delete_one(&self, path: &Path) -> Result<()> {
-        let request = DeleteRequest { path: path.to_string() };
         let mut attempts = 0;
-        let deleted = self.retries.repeat(|| {
+        let deleted = self.retries.repeat_change(|attempt| {
             attempts += 1;
-            let (mut client, request) = (self.client(), request.clone());
+            let mut client = self.client();
+            let request = DeleteRequest {
+                path: path.to_string(),
+                attempt: Some(attempt),
+            };
             async move { client.delete(request).await }
         });
         match deleted.await {
             Ok(_) => Ok(()),
             // An earlier attempt did it, and only its answer was lost.
             Err(status) if attempts > 1 && status.code() == tonic::Code::NotFound => Ok(()),
-            Err(status) => Err(from_status(status, &request.path)),
+            Err(status) => Err(from_status(status, path.as_ref())),
         }
     }
 }
@@ -230,17 +239,16 @@ impl ObjectStore for GatewayStore {
         } = options;
         refuse_tags(&tags)?;
         let idempotent = mode == PutMode::Overwrite;
-        let messages = upload::messages(upload::header(path, mode, &attributes)?, payload);
-        let put = || {
+        let header = upload::header(path, mode, &attributes)?;
+        if idempotent {
+            return Ok(upload::written(self.put_repeatedly(&header, &payload).await?));
+        }
+        let messages = upload::messages(header, payload);
+        let response = self.retries.repeat_unbegun(|| {
             let (mut client, messages) = (self.client(), messages.clone());
             async move { client.put(futures::stream::iter(messages)).await }
-        };
-        let response = if idempotent {
-            self.retries.repeat(put).await
-        } else {
-            self.retries.repeat_unbegun(put).await
-        };
-        let response = response.map_err(|status| from_status(status, path.as_ref()))?;
+        });
+        let response = response.await.map_err(|status| from_status(status, path.as_ref()))?;
         Ok(upload::written(response.into_inner()))
     }
 
@@ -302,19 +310,20 @@ impl ObjectStore for GatewayStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let create_only = options.mode == CopyMode::Create;
-        let request = CopyRequest {
-            from: from.to_string(),
-            to: to.to_string(),
-            create_only,
-        };
-        let copy = || {
-            let (mut client, request) = (self.client(), request.clone());
+        let copy = |attempt| {
+            let mut client = self.client();
+            let request = CopyRequest {
+                from: from.to_string(),
+                to: to.to_string(),
+                create_only,
+                attempt,
+            };
             async move { client.copy(request).await }
         };
         let copied = if create_only {
-            self.retries.repeat_unbegun(copy).await
+            self.retries.repeat_unbegun(|| copy(None)).await
         } else {
-            self.retries.repeat(copy).await
+            self.retries.repeat_change(|attempt| copy(Some(attempt))).await
         };
         // As in the gateway: what is missing is the source, what exists is the target.
         copied.map(|_| ()).map_err(|status| {

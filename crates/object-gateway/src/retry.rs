@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use fedcost_proto::storage::v1::Attempt;
 use service_kit::client::{is_connection_failure, was_not_begun};
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 use crate::{Answer, error::reason_of, wire::reason};
 
@@ -35,6 +38,24 @@ impl Retries {
     pub(crate) async fn repeat<T, F: Future<Output = Answer<T>>>(&self, call: impl FnMut() -> F) -> Answer<T> {
         self.repeat_when(call, |status| is_connection_failure(status) || is_unbegun(status))
             .await
+    }
+
+    /// As [`repeat`](Self::repeat), for a call that changes something: told which attempt it is, the gateway lets none
+    /// take place after a later one.
+    pub(crate) async fn repeat_change<T, F: Future<Output = Answer<T>>>(
+        &self,
+        mut call: impl FnMut(Attempt) -> F,
+    ) -> Answer<T> {
+        let change = Bytes::copy_from_slice(Uuid::new_v4().as_bytes());
+        let mut numbers = 0..;
+        self.repeat(|| {
+            let number = numbers.next().unwrap_or_default();
+            call(Attempt {
+                change: change.clone(),
+                number,
+            })
+        })
+        .await
     }
 
     /// Repeats a call only if the gateway has not begun with it: it has said so, or the call did not reach it.

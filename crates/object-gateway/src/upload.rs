@@ -57,6 +57,7 @@ pub(crate) fn header(path: &Path, mode: PutMode, attributes: &Attributes) -> Res
         if_version_match,
         attributes: named,
         sha256: None,
+        attempt: None,
     })
 }
 

@@ -25,9 +25,9 @@ use service_kit::{
     tls,
 };
 use storage_svc::{
-    StoreConfig,
+    ConditionalWrites, StoreConfig,
     config::{StorageConfigError, load_store},
-    store::config::BucketConfig,
+    store::config::{BucketConfig, UnknownKeyPolicy},
 };
 use tokio::{net::TcpListener, task::JoinError, time::sleep};
 use tonic::Status;
@@ -59,7 +59,7 @@ const WATCH_RETRY: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folder for certificates, and for the bucket unless one is given; created when it is missing
+    /// Folder for certificates and saved views, and for the bucket unless one is given; created when it is missing
     #[arg(long, value_name = "DIR", default_value = ".fedcost")]
     data: PathBuf,
     /// Local folder that is the bucket; created when it is missing [default: <DATA>/bucket]
@@ -68,6 +68,12 @@ pub(crate) struct Arguments {
     /// The federated-store.yaml that names the bucket
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Refuse a federated-store.yaml with unknown keys, where they would be a warning
+    #[arg(long, requires = "store")]
+    strict: bool,
+    /// Who keeps the conditions of writes: `gateway` is for a store that cannot, if nobody else writes to derived/
+    #[arg(long, value_name = "WHO", default_value = "store", requires = "store")]
+    conditional_writes: ConditionalWrites,
     /// Where to serve HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
@@ -143,7 +149,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), UpError> {
 async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
     let shutdown = shutdown::on_signals().map_err(UpError::System)?;
     let store = match &arguments.store {
-        Some(file) => load_store(file)?,
+        Some(file) => load_store(file, UnknownKeyPolicy::strict(arguments.strict))?
+            .with_conditional_writes(arguments.conditional_writes)
+            .map_err(|source| StorageConfigError::Store {
+                path: file.clone(),
+                source,
+            })?,
         None => StoreConfig::directory(arguments.bucket.unwrap_or_else(|| arguments.data.join("bucket"))),
     };
     let _lock = lock(&arguments.data)?;
@@ -161,6 +172,7 @@ async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
     }
 
     let mut options = Options::new(arguments.data.join("certs"), store);
+    options.views = Some(arguments.data.join("views"));
     options.ingest.refresh = arguments.refresh;
     options.ingest.retention = match arguments.retention_days {
         0 => Retention::of(0, 0),

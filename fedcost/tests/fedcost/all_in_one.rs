@@ -1,8 +1,39 @@
 use std::{fs, time::Duration};
 
 use fedcost::{AllInOne, Options, ServiceError};
+use fedcost_proto::storage::v1::{ListRequest, storage_service_client::StorageServiceClient};
+use service_kit::{TrustDomain, certs::DevelopmentCa, tls::TlsMaterial};
 use storage_svc::StoreConfig;
 use tokio::{net::TcpListener, time::timeout};
+
+#[tokio::test]
+async fn who_is_revoked_in_the_folder_of_certificates_is_refused() {
+    service_kit::tls::install_crypto_provider();
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    let authority = DevelopmentCa::open_or_create(&certs, TrustDomain::default()).unwrap();
+    let (kept, lost) = (
+        authority.issue_cluster("kept").unwrap(),
+        authority.issue_cluster("lost").unwrap(),
+    );
+    authority.revoke(&lost.cert).unwrap();
+    let options = Options::new(certs, StoreConfig::directory(folder.path().join("bucket")));
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let services = AllInOne::start(options, http).await.unwrap();
+    let list = async |files, id: &str| {
+        let channel = services.storage_channel(&TlsMaterial::load(files).unwrap());
+        let request = ListRequest {
+            prefix: format!("federated/{id}"),
+            ..Default::default()
+        };
+        StorageServiceClient::new(channel).list(request).await
+    };
+    list(kept, "kept").await.unwrap();
+    let refused = list(lost, "lost").await.unwrap_err();
+    let reason = service_kit::client::reason(&refused);
+    assert!(reason.contains("CertificateRevoked"), "{reason}");
+    services.stop().await;
+}
 
 #[tokio::test]
 async fn a_service_that_fails_is_told_by_name() {

@@ -61,6 +61,20 @@ impl Up {
         }
     }
 
+    /// What it says until it says this.
+    fn stderr_until(&mut self, text: &str) -> String {
+        let mut said = String::new();
+        let stderr = self.child.stderr.take().unwrap();
+        for line in BufReader::new(stderr).lines() {
+            said.push_str(&line.unwrap());
+            said.push('\n');
+            if said.contains(text) {
+                return said;
+            }
+        }
+        panic!("it ended, and said {said}");
+    }
+
     fn stderr(&mut self) -> String {
         let mut text = String::new();
         self.child.kill().unwrap();
@@ -158,4 +172,44 @@ fn a_bucket_that_is_a_file_and_a_bad_store_file_are_told() {
         store.stderr
     );
     assert_eq!(store.stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_store_file_is_read_strictly_when_that_is_wanted() {
+    let data = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = data.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    // Nobody listens there, so a service that is let start goes on asking.
+    let unknown = "type: S3\nconfig: {bucket: b, endpoint: '127.0.0.1:9', insecure: true, regoin: x}\n";
+    let unknown = write("unknown.yaml", unknown);
+    let folder = write("folder.yaml", "type: FILESYSTEM\nconfig: {directory: x}\n");
+    let refused = |more: &[&str]| {
+        let data = data.path().to_str().unwrap();
+        let outcome = run(["up", "--listen", "127.0.0.1:0", "--data", data].iter().chain(more));
+        assert_eq!(outcome.code, Some(64), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let strict = refused(&["--store", &unknown, "--strict"]);
+    assert!(
+        strict.contains("unknown.yaml: unknown key `config.regoin`; did you mean `config.region`?"),
+        "{strict}"
+    );
+    let needless = refused(&["--store", &folder, "--conditional-writes", "gateway"]);
+    assert!(
+        needless.contains("folder.yaml: conditional_writes: found `gateway`, allowed is `store`"),
+        "{needless}"
+    );
+
+    // Otherwise it is a warning, and the start goes on.
+    let mut up = Up::start(data.path(), &["--store", &unknown, "--conditional-writes", "gateway"]);
+    let warned = up.stderr_until("the bucket is not reached yet");
+    assert!(warned.contains("unknown key `config.regoin`"), "{warned}");
+    assert!(
+        warned.contains("conditional writes are kept by this process"),
+        "{warned}"
+    );
 }

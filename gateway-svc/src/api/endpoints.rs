@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodRouter, get};
 
-use super::{allocation, asset, autocomplete, cloud_cost, cluster, settings, status};
+use super::{allocation, asset, autocomplete, cloud_cost, cluster, saved_views, settings, status};
 use crate::{
     Gateway,
     parameters::{Parameter, table},
@@ -310,9 +310,20 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         family: "Service",
+        paths: &["/views"],
+        title: "Views of the web page that were saved",
+        about: "PUT /views/NAME with JSON such as {\"query\": \"view=assets\"} saves one, DELETE /views/NAME forgets it.",
+        parameters: &[],
+        answer: Answer::Plain,
+        can_be_csv: false,
+        example: "",
+        handler: || get(saved_views::list),
+    },
+    Endpoint {
+        family: "Service",
         paths: &["/status"],
         title: "Release and ingest",
-        about: "What the start page shows.",
+        about: "What the web page shows.",
         parameters: &[],
         answer: Answer::Plain,
         can_be_csv: false,

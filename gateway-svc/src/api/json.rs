@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 // Up to here a decimal number is the shortest that reads as its f64, so that digits can be written as they are.
 const MOST_DIGITS: f64 = 1e15;
+// A sign, those digits, and a point.
+const LONGEST_DECIMAL: usize = 1 + 16 + 1;
 
 /// A number as it is; null when JSON cannot write it, and without a fraction when it has none.
 pub(crate) fn number(out: &mut Vec<u8>, value: f64) {
@@ -51,23 +53,63 @@ fn decimals<const DIGITS: usize>(out: &mut Vec<u8>, value: f64) -> bool {
     }
     let whole = scaled as u64;
     let rounded = whole + u64::from(scaled - whole as f64 >= 0.5);
-    if value < 0.0 && rounded > 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(itoa::Buffer::new().format(rounded / units).as_bytes());
-    let mut rest = rounded % units;
-    if rest > 0 {
-        let mut digits = [0; DIGITS];
-        for digit in digits.iter_mut().rev() {
+    let (mut whole, mut fraction) = (rounded / units, rounded % units);
+    // From the right: the decimals, the point, the digits before it, the sign.
+    let mut text = [b'0'; LONGEST_DECIMAL];
+    let point = LONGEST_DECIMAL - DIGITS - 1;
+    let mut end = point;
+    if fraction > 0 {
+        text[point] = b'.';
+        for digit in text[point + 1..].iter_mut().rev() {
             // Below ten.
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
+            *digit = b'0' + (fraction % 10) as u8;
+            fraction /= 10;
         }
-        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
-        out.push(b'.');
-        out.extend_from_slice(&digits[..DIGITS - zeros]);
+        end = LONGEST_DECIMAL;
+        while text[end - 1] == b'0' {
+            end -= 1;
+        }
     }
+    let mut start = point;
+    loop {
+        start -= 1;
+        text[start] = b'0' + (whole % 10) as u8;
+        whole /= 10;
+        if whole == 0 {
+            break;
+        }
+    }
+    if value < 0.0 && rounded > 0 {
+        start -= 1;
+        text[start] = b'-';
+    }
+    out.extend_from_slice(&text[start..end]);
     true
+}
+
+/// A text that is so short that its copy needs no loop.
+pub(crate) struct Short {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl Short {
+    const LONGEST: usize = 48;
+
+    /// Does not compile when the text is longer than that.
+    pub(crate) const fn new(text: &str) -> Self {
+        let mut bytes = [0; Self::LONGEST];
+        let length = text.len();
+        bytes.split_at_mut(length).0.copy_from_slice(text.as_bytes());
+        Self { bytes, length }
+    }
+
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.length;
+        // A copy of a fixed length is a few instructions, and one of a length that is not known a call.
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
+    }
 }
 
 /// A whole number.

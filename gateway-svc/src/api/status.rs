@@ -45,7 +45,7 @@ impl service_kit::admin::Readiness for WhetherReady {
     }
 }
 
-/// The same, and what ingest is doing. For people and the start page, so always 200.
+/// The same, and what ingest is doing. For people and our pages, so always 200.
 pub(crate) async fn status(State(gateway): State<Gateway>) -> Response {
     let (readiness, ingest) = tokio::join!(Readiness::find(&gateway), gateway.upstream.ingest_status());
     let (ingest, ingest_error) = match &ingest {
@@ -58,6 +58,7 @@ pub(crate) async fn status(State(gateway): State<Gateway>) -> Response {
             readiness,
             ingest,
             ingest_error,
+            utc_offset_minutes: gateway.calendar.utc_offset_seconds() / 60,
         }),
     )
         .into_response()
@@ -124,6 +125,9 @@ struct Status {
     ingest: Option<Ingest>,
     #[serde(rename = "ingestError")]
     ingest_error: Option<String>,
+    /// By how much days begin before those of UTC, for the web page's times.
+    #[serde(rename = "utcOffsetMinutes")]
+    utc_offset_minutes: i32,
 }
 
 #[derive(Serialize)]

@@ -258,9 +258,37 @@ async fn questions_wait_for_the_services_behind() {
 #[tokio::test]
 async fn pages_are_self_contained() {
     let gateway = start().await;
-    for (path, least_links) in [("/", 20), ("/api", 5)] {
+    // What `/` is depends on whether the web page was built before.
+    for (path, least_links) in [("/", 2), ("/start", 20), ("/api", 5)] {
         is_self_contained(&gateway, path, least_links).await;
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_folder_no_view_is_kept_and_the_answer_says_why() {
+    let gateway = start().await;
+    let list: Value = gateway.get("/views").await.json().await.unwrap();
+    assert_eq!(list["views"], Value::Array(Vec::new()));
+    assert!(list["unavailable"].as_str().unwrap().contains("views.directory"));
+
+    let url = format!("http://{}/views/mine", gateway.address);
+    let put = |kind: &'static str, body: &'static str| {
+        let request = gateway.client.put(&url).header(header::CONTENT_TYPE, kind).body(body);
+        async { request.send().await.unwrap() }
+    };
+    let response = put("application/json", r#"{"query": "view=assets"}"#).await;
+    assert_eq!(response.status(), StatusCode::NOT_IMPLEMENTED);
+    assert!(response.text().await.unwrap().contains("views.directory"));
+    // What another site's page may send without asking.
+    let response = put("text/plain", r#"{"query": "view=assets"}"#).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let response = put("application/json", r#"{"queries": 1}"#).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let response = gateway.client.post(&url).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let response = gateway.get("/static/nothing.js").await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
     gateway.stop().await;
 }
 

@@ -21,6 +21,7 @@ use cost_model::allocation::{ResourceCost, ResourceUse, total_efficiency};
 use cost_plan::dictionary::{Code, EMPTY};
 use datafusion::error::Result;
 use lake::{TableName, schema::allocations};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use self::table::Table;
@@ -348,14 +349,17 @@ fn restate_costs(table: &mut Table, reader: &Reader<'_>, metric: CostMetric) -> 
     Ok(())
 }
 
+/// Fewer rows than this are added up on one thread.
+const ROWS_PER_THREAD: usize = 8 * 1024;
+
 /// The sum of some columns, of those that are there.
 fn sum(table: &Table, columns: &[&str]) -> Vec<f64> {
+    let columns: Vec<&[f64]> = columns.iter().filter_map(|column| table.numbers(column)).collect();
     let mut sums = vec![0.0; table.rows.num_rows()];
-    for numbers in columns.iter().filter_map(|column| table.numbers(column)) {
-        for (sum, number) in sums.iter_mut().zip(numbers) {
-            *sum += number;
-        }
-    }
+    sums.par_iter_mut()
+        .with_min_len(ROWS_PER_THREAD)
+        .enumerate()
+        .for_each(|(row, sum)| *sum = columns.iter().map(|numbers| numbers[row]).sum());
     sums
 }
 

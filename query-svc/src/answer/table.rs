@@ -13,6 +13,7 @@ use cost_model::Window;
 use cost_plan::dictionary::{Code, Dictionary, EMPTY, Names};
 use datafusion::error::{DataFusionError, Result};
 use lake::{TableName, schema::allocations};
+use rayon::prelude::*;
 
 use super::texts::{Meaning, dictionary, meaning, texts, written, written_structs};
 use crate::{
@@ -68,12 +69,12 @@ fn joined(batches: Vec<RecordBatch>) -> Result<RecordBatch> {
         .into_iter()
         .map(|batch| batch.into_parts().1.into_iter())
         .collect();
-    let columns = schema.fields().iter().map(|_| {
-        let parts: Vec<ArrayRef> = columns.iter_mut().filter_map(Iterator::next).collect();
-        concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
-    });
-    let columns = columns.collect::<Result<_, _>>()?;
-    Ok(RecordBatch::try_new(schema, columns)?)
+    let parts_of = |_| columns.iter_mut().filter_map(Iterator::next).collect();
+    let columns: Vec<Vec<ArrayRef>> = schema.fields().iter().map(parts_of).collect();
+    let columns = columns
+        .into_par_iter()
+        .map(|parts| concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>()));
+    Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
 }
 
 impl Table {
@@ -150,26 +151,26 @@ impl Table {
     /// The window of each set. An accumulated set covers the steps that held anything, as the reference leaves out
     /// empty ones.
     fn windows(&self, sets: &Sets, set_of: &[u32]) -> Result<Vec<Window>> {
-        let mut covered: Vec<Option<Window>> = vec![None; sets.windows().len()];
+        let mut covered = vec![(i64::MAX, i64::MIN); sets.windows().len()];
         if sets.accumulated() {
             let (starts, ends) = (
                 self.times(allocations::WINDOW_START)?,
                 self.times(allocations::WINDOW_END)?,
             );
-            let time = |micros: &i64| DateTime::from_timestamp_micros(*micros);
             for ((set, start), end) in set_of.iter().zip(starts).zip(ends) {
-                let window = time(start)
-                    .zip(time(end))
-                    .and_then(|(start, end)| Window::new(start, end));
-                if let (Some(covered), Some(window)) = (covered.get_mut(*set as usize), window) {
-                    *covered = Some(covered.map_or(window, |known| known.hull(window)));
+                if let Some(covered) = covered.get_mut(*set as usize) {
+                    *covered = (covered.0.min(*start), covered.1.max(*end));
                 }
             }
         }
+        let window_of = |(start, end)| {
+            let time = DateTime::from_timestamp_micros;
+            Window::new(time(start)?, time(end)?)
+        };
         Ok(covered
             .into_iter()
             .zip(sets.windows())
-            .map(|(covered, window)| covered.unwrap_or(*window))
+            .map(|(covered, window)| window_of(covered).unwrap_or(*window))
             .collect())
     }
 
@@ -193,7 +194,7 @@ impl Table {
             (set_of[row as usize], if by_name { 0 } else { place }, row)
         };
         let mut places: Vec<(u32, u64, u32)> = (0..set_of.len() as u32).map(place).collect();
-        places.sort_unstable();
+        places.par_sort_unstable();
         let mut order: Vec<u32> = Vec::with_capacity(places.len());
         for equal in places.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let start = order.len();
@@ -270,20 +271,30 @@ impl Answer {
     fn new(mut table: Table, order: Vec<u32>, sets: Vec<SetSummary>) -> Result<Self> {
         let base = table.base.schema();
         let (schema, mut rows, _) = table.rows.into_parts();
-        let names = table.dictionary.read();
         let mut fields = schema.fields().to_vec();
-        let mut columns = Vec::new();
-        for (column, field) in schema.fields().iter().enumerate() {
+        // Of each column how it is written out, and the dictionary that it becomes if that is shorter.
+        let names = table.dictionary.read();
+        let written = rows.par_iter().zip(schema.fields().as_ref()).map(|(column, field)| {
             let of_table = base.field_with_name(field.name()).ok();
-            let Some(mut how) = how(field, of_table, &rows[column]) else {
-                continue;
-            };
-            if let How::Codes(meaning) = how {
-                let codes = rows[column].as_primitive::<UInt32Type>().values();
-                if let Some(dictionary) = dictionary(codes, meaning, &names)? {
-                    fields[column] = Arc::new(Field::new(field.name(), dictionary.data_type().clone(), true));
-                    (rows[column], how) = (dictionary, How::AsIs);
+            let how = how(field, of_table, column);
+            let dictionary = match how {
+                Some(How::Codes(meaning)) => {
+                    let codes = column.as_primitive::<UInt32Type>().values();
+                    dictionary(codes, meaning, &names)?
                 }
+                _ => None,
+            };
+            Ok((how, dictionary))
+        });
+        let written = written.collect::<Result<Vec<_>>>()?;
+        drop(names);
+        let mut columns = Vec::new();
+        for (column, (how, dictionary)) in written.into_iter().enumerate() {
+            let Some(mut how) = how else { continue };
+            let field = schema.field(column);
+            if let Some(dictionary) = dictionary {
+                fields[column] = Arc::new(Field::new(field.name(), dictionary.data_type().clone(), true));
+                (rows[column], how) = (dictionary, How::AsIs);
             }
             let name = match (table.base, field.name().as_str()) {
                 (TableName::Assets, NAME) => ASSET_NAME.to_owned(),
@@ -291,7 +302,6 @@ impl Answer {
             };
             columns.push(Written { column, how, name });
         }
-        drop(names);
         table.rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), rows)?;
         let mut answer = Self {
             table,

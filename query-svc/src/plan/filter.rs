@@ -135,7 +135,8 @@ impl<F: CodedField> ScalarUDFImpl for Matches<F> {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let codes = CodeArguments::new(&self.name, &arguments)?;
+        // Each term looks at the columns of its own field alone.
+        let codes = CodeArguments::any_number(&self.name, &arguments)?;
         let columns = codes.columns();
         let found = self.evaluate(&self.filter, &columns, arguments.number_rows, &mut 0);
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::new(found, None))))

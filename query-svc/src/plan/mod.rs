@@ -36,6 +36,7 @@ pub(crate) use self::{
     filter::{CodedField, matches},
     keys::CodedKey,
     labels::CodedLabels,
+    parts::Parts,
     per_codes::{CodeArguments, PerCodes},
     sets::{Sets, TooManySteps},
 };
@@ -150,8 +151,8 @@ pub(crate) struct Reader<'a> {
 /// Rows of a table, and what adding them up needs to know.
 pub(crate) struct Rows {
     pub(crate) frame: DataFrame,
-    /// The same rows in parts, each of some clusters, that are best added up one by one; none where that brings nothing.
-    pub(crate) parts: Vec<DataFrame>,
+    /// The same rows in parts that are best added up one by one; none where that brings nothing.
+    pub(crate) parts: Parts,
     pub(crate) input: Input,
 }
 
@@ -160,7 +161,10 @@ impl Rows {
     pub(crate) fn try_map(self, change: impl Fn(DataFrame) -> Result<DataFrame>) -> Result<Self> {
         Ok(Self {
             frame: change(self.frame)?,
-            parts: self.parts.into_iter().map(&change).collect::<Result<_>>()?,
+            parts: Parts {
+                frames: self.parts.frames.into_iter().map(&change).collect::<Result<_>>()?,
+                ..self.parts
+            },
             input: self.input,
         })
     }
@@ -236,12 +240,14 @@ impl<'a> Reader<'a> {
             }
         };
         let frame = frame_of(&clusters)?;
-        let mut parts = Vec::new();
+        let mut parts = Parts::default();
         // What is not in memory is better read once.
         if is_fine && let Some(blocks) = in_memory.iter().cloned().collect::<Option<Vec<_>>>() {
             for clusters in parts::deal(&parts::rows_of_clusters(&blocks), blocks.len()) {
-                parts.push(frame_of(&(Arc::new(move |cluster| clusters.contains(&cluster)) as _))?);
+                let part = frame_of(&(Arc::new(move |cluster| clusters.contains(&cluster)) as _))?;
+                parts.frames.push(part);
             }
+            parts.blocks = blocks;
         }
         self.note(
             &self.read,

@@ -2,17 +2,14 @@
 //!
 //! Where a group is of few rows, adding up parts of it on each thread and then the parts costs more than it brings. But a
 //! pod is of one cluster, so what is made of some clusters is complete, except for the few names that others have too.
-//! Those are added up once more, over all clusters. What is known of the groups of a few clusters is small enough for
-//! the processor's cache.
+//! Those are added up apart, over all clusters. What is known of the groups of a few clusters is small enough for the
+//! processor's cache.
 
-use std::{
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch},
-    compute::{concat, filter},
+    compute::filter,
 };
 use cost_model::aggregation::Grouping;
 use cost_plan::dictionary::Code;
@@ -24,9 +21,9 @@ use datafusion::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indexmap::IndexMap;
-use rustc_hash::{FxHashSet, FxHasher};
+use rustc_hash::FxHashSet;
 
-use super::{CodedKey, Reader, Rows, SET, collect, key_column};
+use super::{CodedKey, Reader, Rows, collect, key_column};
 use crate::{columns::codes, warm::Block};
 
 /// The column that has about as many values as there are rows.
@@ -34,6 +31,14 @@ pub(super) const FINE_COLUMN: &str = "pod";
 
 /// Rows of each block that a part has at least, so that what is done once per piece weighs little.
 const PART_ROWS: usize = 2048;
+
+/// Rows in parts, each of some clusters.
+#[derive(Default)]
+pub(crate) struct Parts {
+    pub(super) frames: Vec<DataFrame>,
+    /// All the rows.
+    pub(super) blocks: Vec<Arc<Block>>,
+}
 
 /// How many rows each cluster has, in the order in which blocks have them.
 pub(super) fn rows_of_clusters(blocks: &[Arc<Block>]) -> IndexMap<Code, usize> {
@@ -62,6 +67,31 @@ pub(super) fn deal(rows_of: &IndexMap<Code, usize>, blocks: usize) -> Vec<FxHash
     parts
 }
 
+/// The values of the fine column that rows of more than one cluster have.
+fn common(blocks: &[Arc<Block>]) -> Result<FxHashSet<Code>> {
+    // Codes count up from 0. A cluster's code is kept as one more than it is, so that 0 is none.
+    let mut cluster_of: Vec<Code> = Vec::new();
+    let mut common = FxHashSet::default();
+    for block in blocks {
+        for (cluster, codes) in block.codes_of_clusters(FINE_COLUMN)? {
+            for code in codes.values() {
+                let at = *code as usize;
+                if at >= cluster_of.len() {
+                    cluster_of.resize(at + 1, 0);
+                }
+                match cluster_of[at] {
+                    0 => cluster_of[at] = cluster + 1,
+                    other if other != cluster + 1 => {
+                        common.insert(*code);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(common)
+}
+
 impl Reader<'_> {
     /// Runs the plan that adds up rows by the keys of `grouping`.
     pub(crate) async fn run_parts<K: CodedKey>(
@@ -75,79 +105,51 @@ impl Reader<'_> {
         let fine_key = keys
             .iter()
             .position(|key| key.is_column() && key.columns() == [FINE_COLUMN]);
-        let (Some(fine_key), false) = (fine_key, parts.is_empty()) else {
+        let (Some(fine_key), false) = (fine_key, parts.frames.is_empty()) else {
             return self.run(add_up(frame)?).await;
         };
-        let plans = parts.into_iter().map(&add_up).collect::<Result<Vec<_>>>()?;
-        // They differ in their clusters only.
-        plans.iter().take(1).for_each(|plan| self.note_plan(plan));
+        let common = Arc::new(common(&parts.blocks)?);
+        let mut plans = Vec::with_capacity(parts.frames.len() + 1);
+        if !common.is_empty() {
+            // The longest first.
+            let is_common = col(FINE_COLUMN).in_list(common.iter().map(|code| lit(*code)).collect(), false);
+            plans.push((add_up(frame.filter(is_common)?)?, None));
+        }
+        for part in parts.frames {
+            plans.push((add_up(part)?, Some(Arc::clone(&common))));
+        }
+        // They differ in their rows only.
+        plans.iter().take(1).for_each(|(plan, _)| self.note_plan(plan));
         // Tasks end with the stream.
-        let added_up = stream::iter(plans).map(|plan| async {
-            let task = SpawnedTask::spawn(collect_exactly(plan)).join_unwind();
+        let added_up = stream::iter(plans).map(|(plan, without)| async move {
+            let task = SpawnedTask::spawn(collect_without(plan, key_column(fine_key), without)).join_unwind();
             task.await.map_err(|error| DataFusionError::External(Box::new(error)))?
         });
-        let mut found = added_up.buffered(self.planner.threads).try_concat().await?;
-        let common = common(&found, keys.len(), fine_key)?;
-        if common.is_empty() {
-            return Ok(found);
-        }
-        let is_common = col(FINE_COLUMN).in_list(common.iter().map(|code| lit(*code)).collect(), false);
-        let whole = self.run(add_up(frame.filter(is_common)?)?).await?;
-        found = found
-            .into_iter()
-            .map(|batch| {
-                let codes = codes(&batch, &key_column(fine_key))?.iter();
-                let complete: BooleanArray = codes.map(|code| Some(!common.contains(code))).collect();
-                keep(batch, &complete)
-            })
-            .collect::<Result<_>>()?;
-        found.extend(whole);
-        Ok(found)
+        added_up.buffered(self.planner.threads).try_concat().await
     }
 }
 
-/// The result of a plan without the room that its columns have for more rows, since many results are gathered.
-async fn collect_exactly(plan: DataFrame) -> Result<Vec<RecordBatch>> {
+/// The result of a plan, but for the groups whose key has one of the codes of `without`. It takes no more room than it
+/// must, since many results are gathered.
+async fn collect_without(
+    plan: DataFrame,
+    key: String,
+    without: Option<Arc<FxHashSet<Code>>>,
+) -> Result<Vec<RecordBatch>> {
     let batches = collect(plan).await?.into_iter().map(|batch| {
+        let kept: BooleanArray = match &without {
+            Some(without) => {
+                let codes = codes(&batch, &key)?.iter();
+                codes.map(|code| Some(!without.contains(code))).collect()
+            }
+            None => return Ok(batch),
+        };
+        // Each column is given up as soon as there is a shorter one.
         let (schema, columns, _) = batch.into_parts();
-        // A copy of one array has room for more, a copy of two has not.
-        let columns = columns
-            .into_iter()
-            .map(|column| concat(&[&column, &column.slice(0, 0)]));
+        let columns = columns.into_iter().map(|column: ArrayRef| filter(&column, &kept));
         Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
     });
     batches.collect()
-}
-
-/// Keeps some of the rows. Each column is given up as soon as there is a shorter one.
-fn keep(batch: RecordBatch, rows: &BooleanArray) -> Result<RecordBatch> {
-    let (schema, columns, _) = batch.into_parts();
-    let columns = columns.into_iter().map(|column: ArrayRef| filter(&column, rows));
-    Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
-}
-
-/// The codes of the fine key of groups that were found more than once. That two groups are taken for one, as they have
-/// the same hash, does no harm.
-fn common(batches: &[RecordBatch], keys: usize, fine_key: usize) -> Result<FxHashSet<Code>> {
-    let rows = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut seen = FxHashSet::with_capacity_and_hasher(rows, Default::default());
-    let mut common = FxHashSet::default();
-    for batch in batches {
-        let key_columns = (0..keys).map(|key| codes(batch, &key_column(key)));
-        let mut columns = key_columns.collect::<Result<Vec<_>>>()?;
-        let fine = columns[fine_key];
-        if batch.column_by_name(SET).is_some() {
-            columns.push(codes(batch, SET)?);
-        }
-        for (row, code) in fine.iter().enumerate() {
-            let mut hasher = FxHasher::default();
-            columns.iter().for_each(|column| column[row].hash(&mut hasher));
-            if !seen.insert(hasher.finish()) {
-                common.insert(*code);
-            }
-        }
-    }
-    Ok(common)
 }
 
 #[cfg(test)]

@@ -51,15 +51,29 @@ impl<T: Copy> PerCodes<T> {
 pub(crate) struct CodeArguments(Vec<ArrayRef>);
 
 impl CodeArguments {
+    /// For a function that looks at all of them at once.
+    ///
     /// # Errors
     /// When an argument is no column of codes, or there are more than can be told apart.
     pub(crate) fn new(function: &str, arguments: &ScalarFunctionArgs) -> Result<Self> {
+        let codes = Self::any_number(function, arguments)?;
+        if codes.0.len() > MOST_COLUMNS {
+            return exec_err!("{function} takes up to {MOST_COLUMNS} columns of codes");
+        }
+        Ok(codes)
+    }
+
+    /// For a function that looks at a few of them at once.
+    ///
+    /// # Errors
+    /// When an argument is no column of codes.
+    pub(crate) fn any_number(function: &str, arguments: &ScalarFunctionArgs) -> Result<Self> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let are_codes = arrays
             .iter()
             .all(|array| array.as_primitive_opt::<UInt32Type>().is_some());
-        if !are_codes || arrays.len() > MOST_COLUMNS {
-            return exec_err!("{function} takes up to {MOST_COLUMNS} columns of codes");
+        if !are_codes {
+            return exec_err!("{function} takes columns of codes");
         }
         Ok(Self(arrays))
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use arrow::{
-    array::{AsArray as _, RecordBatch},
+    array::{AsArray as _, RecordBatch, UInt32Array},
     compute::concat_batches,
     datatypes::UInt32Type,
 };
@@ -168,6 +168,15 @@ impl Block {
     /// How many rows are of each cluster; a cluster may come several times.
     pub(crate) fn rows_of_clusters(&self) -> impl Iterator<Item = (Code, usize)> {
         self.runs.iter().map(|run| (run.cluster, run.rows.len()))
+    }
+
+    /// A column of codes, by cluster; a cluster may come several times.
+    pub(crate) fn codes_of_clusters(&self, column: &str) -> Result<Vec<(Code, UInt32Array)>> {
+        let codes_of = |run: &Run| {
+            let codes = self.rows.codes(column, &run.rows)?;
+            Ok((run.cluster, codes))
+        };
+        self.runs.iter().map(codes_of).collect()
     }
 
     /// All rows.

@@ -8,12 +8,15 @@ use std::{
 };
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch},
+    array::{Array as _, ArrayRef, AsArray as _, Float64Array, RecordBatch, UInt32Array},
     buffer::Buffer,
     datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt32Type},
     ipc::{reader::StreamDecoder, writer::StreamWriter},
 };
-use datafusion::{common::ScalarValue, error::Result};
+use datafusion::{
+    common::{ScalarValue, internal_datafusion_err},
+    error::Result,
+};
 
 /// The longest piece that a plan gets at once: short enough that its columns stay in the processor's cache from one step
 /// of the plan to the next.
@@ -167,6 +170,14 @@ impl PackedRows {
         let columns = self.columns.iter().zip(self.schema.fields());
         let zero = columns.filter(|(column, _)| matches!(column, Packed::Zero));
         zero.map(|(_, field)| field.name().as_str()).collect()
+    }
+
+    /// Some rows of a column of codes.
+    pub(super) fn codes(&self, column: &str, at: &Range<usize>) -> Result<UInt32Array> {
+        let index = self.schema.index_of(column)?;
+        let piece = self.columns[index].piece(at)?;
+        let codes = piece.as_primitive_opt::<UInt32Type>().cloned();
+        codes.ok_or_else(|| internal_datafusion_err!("column {column} is not one of codes"))
     }
 
     /// Some of the rows.

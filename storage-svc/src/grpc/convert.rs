@@ -5,8 +5,9 @@ use fedcost_proto::storage::v1::{self as proto, byte_range};
 use object_gateway::{checksum::Sha256, wire};
 use object_store::{Attributes, GetOptions, GetRange, ObjectMeta, PutMode, UpdateVersion};
 use prost_types::Timestamp;
+use uuid::Uuid;
 
-use crate::error::StorageError;
+use crate::{error::StorageError, turns::Attempt};
 
 pub(super) fn meta(path: String, meta: ObjectMeta) -> proto::ObjectMeta {
     proto::ObjectMeta {
@@ -59,6 +60,16 @@ pub(super) fn checksum(header: &proto::PutHeader) -> Result<Option<Sha256>, Stor
     checksum
         .map(Some)
         .ok_or_else(|| StorageError::field("header.sha256", format!("has {} bytes, not 32", given.len())))
+}
+
+/// Which attempt at a change a call is, if it says so. `field` is for the message.
+pub(super) fn attempt(field: &'static str, given: Option<proto::Attempt>) -> Result<Option<Attempt>, StorageError> {
+    let Some(proto::Attempt { change, number }) = given else {
+        return Ok(None);
+    };
+    let change = Uuid::from_slice(&change)
+        .map_err(|_| StorageError::field(field, format!("has {} bytes, not 16", change.len())))?;
+    Ok(Some(Attempt { change, number }))
 }
 
 pub(super) fn mode(header: &proto::PutHeader) -> Result<PutMode, StorageError> {

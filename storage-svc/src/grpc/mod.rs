@@ -25,7 +25,7 @@ use crate::{
     path::{FolderPath, ObjectPath},
     policy::{Operation, Policy},
     store::Store,
-    turns::Turns,
+    turns::{Attempt, Superseded, Turns},
 };
 
 /// How long a store may leave a listing or a download without the next piece. Longer than the store's own retries.
@@ -96,16 +96,18 @@ impl StorageHandlers {
     async fn change<T: Send + 'static>(
         &self,
         path: &ObjectPath,
+        attempt: Option<Attempt>,
         change: impl Future<Output = object_store::Result<T>> + Send + 'static,
-    ) -> object_store::Result<T> {
-        let turn = self.turns.take(path.as_path()).await;
+    ) -> Result<object_store::Result<T>, StorageError> {
+        let turn = self.turns.take(path.as_path(), attempt).await;
+        let turn = turn.map_err(|Superseded| StorageError::Superseded)?;
         let change = async move {
             let changed = change.await;
             drop(turn);
             changed
         };
         let changed = tokio::spawn(change.in_current_span()).await;
-        changed.unwrap_or_else(|failed| Err(failed.into()))
+        Ok(changed.unwrap_or_else(|failed| Err(failed.into())))
     }
 
     fn store_error(&self, error: object_store::Error, path: &ObjectPath) -> StorageError {
@@ -153,11 +155,13 @@ impl StorageService for StorageHandlers {
     #[tracing::instrument(name = "delete", skip_all, fields(path = request.get_ref().path))]
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         let caller = self.admitted(&request)?;
-        let path = object_path("path", &request.get_ref().path)?;
+        let request = request.into_inner();
+        let path = object_path("path", &request.path)?;
+        let attempt = convert::attempt("attempt.change", request.attempt)?;
         self.authorise(&caller, Operation::Delete, &path)?;
         let (objects, deleted) = (Arc::clone(&self.store.objects), path.as_path().clone());
         let deletion = async move { objects.delete(&deleted).await };
-        let deleted = self.change(&path, deletion).await;
+        let deleted = self.change(&path, attempt, deletion).await?;
         deleted.map_err(|error| self.store_error(error, &path))?;
         Ok(Response::new(DeleteResponse {}))
     }
@@ -168,6 +172,7 @@ impl StorageService for StorageHandlers {
         let request = request.into_inner();
         let from = object_path("from", &request.from)?;
         let to = object_path("to", &request.to)?;
+        let attempt = convert::attempt("attempt.change", request.attempt)?;
         self.authorise(&caller, Operation::Read, &from)?;
         self.authorise(&caller, Operation::Write, &to)?;
         let mode = if request.create_only {
@@ -179,7 +184,7 @@ impl StorageService for StorageHandlers {
         let objects = Arc::clone(&self.store.objects);
         let (source, target) = (from.as_path().clone(), to.as_path().clone());
         let copy = async move { objects.copy_opts(&source, &target, options).await };
-        let copied = self.change(&to, copy).await;
+        let copied = self.change(&to, attempt, copy).await?;
         copied.map_err(|error| {
             // What is missing is the source, what exists is the target.
             let subject = if matches!(error, object_store::Error::NotFound { .. }) {

@@ -21,7 +21,10 @@ impl StorageHandlers {
         let path = object_path("header.path", &header.path)?;
         let mode = convert::mode(&header)?;
         let expected = convert::checksum(&header)?;
-        let PutHeader { attributes, .. } = header;
+        let PutHeader {
+            attributes, attempt, ..
+        } = header;
+        let attempt = convert::attempt("header.attempt.change", attempt)?;
         let attributes = convert::read_attributes(attributes)?;
         self.authorise(caller, Operation::Write, &path)?;
         let mut slot = self.limiter.begin_write()?;
@@ -55,7 +58,7 @@ impl StorageHandlers {
             let path = path.to_string();
             return Err(StorageError::Damaged { path });
         }
-        let result = self.change(&path, writer.commit()).await;
+        let result = self.change(&path, attempt, writer.commit()).await?;
         let result = result.map_err(|error| self.store_error(error, &path))?;
         self.metrics.written(written);
         Ok(PutResponse {

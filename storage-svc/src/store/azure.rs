@@ -13,7 +13,10 @@ use super::{
     connector::StoreClient,
     remote::{Opened, RemoteError, authority_of, from_environment, retries},
 };
-use crate::secret::{Scrubber, Secret};
+use crate::{
+    metrics::StorageMetrics,
+    secret::{Scrubber, Secret},
+};
 
 /// Metadata that names the write an object comes from. Azure's names are identifiers of C#, so no hyphens.
 const WRITE_ID: &str = "fedcost_write_id";
@@ -31,9 +34,9 @@ const CREDENTIAL_VARIABLES: [(&str, AzureConfigKey); 5] = [
 const AUTHORITY_VARIABLE: &[(&str, AzureConfigKey)] = &[("AZURE_AUTHORITY_HOST", AzureConfigKey::AuthorityHost)];
 
 /// Opens a container. Nothing is asked of it yet.
-pub(super) fn open(config: &AzureConfig) -> Result<Opened, RemoteError> {
+pub(super) fn open(config: &AzureConfig, metrics: StorageMetrics) -> Result<Opened, RemoteError> {
     let scrubber = Scrubber::new(secrets(config));
-    let client = StoreClient::new(&config.http, authority_of(&config.endpoint), false)?;
+    let client = StoreClient::new(&config.http, authority_of(&config.endpoint), false, metrics)?;
     let (first, most) = config.retries.delays;
     let mut builder = MicrosoftAzureBuilder::new()
         .with_account(&config.account)

@@ -13,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::{HeaderValue, Uri, header::HOST, uri::Authority};
+use http::{HeaderValue, StatusCode, Uri, header::HOST, uri::Authority};
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
 use reqwest::{
     Certificate, ClientBuilder, Identity,
@@ -26,6 +26,7 @@ use super::{
     attempts::UnclearAttempts,
     config::{ClientCertificate, StoreHttp},
 };
+use crate::metrics::{StorageMetrics, StoreFailure};
 
 /// How often TLS files are looked at, at most: with the first request after that time.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -62,6 +63,7 @@ struct Shared {
     /// For what gives out credentials. Does not show the certificate that is meant for the bucket.
     elsewhere: reqwest::Client,
     trace: bool,
+    metrics: StorageMetrics,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,12 @@ struct Connections {
 impl StoreClient {
     /// Makes the client, and reads its files. `bucket` is the authority of the bucket's URLs, or None when every
     /// request is to the bucket.
-    pub(super) fn new(http: &StoreHttp, bucket: Option<Authority>, trace: bool) -> Result<Self, ConnectError> {
+    pub(super) fn new(
+        http: &StoreHttp,
+        bucket: Option<Authority>,
+        trace: bool,
+        metrics: StorageMetrics,
+    ) -> Result<Self, ConnectError> {
         let files = Files::read(http)?;
         let client = towards_bucket(http, bucket.as_ref(), &files)?;
         let mut elsewhere = common(http);
@@ -99,6 +106,7 @@ impl StoreClient {
                 }),
                 elsewhere: elsewhere.build().map_err(ConnectError::Client)?,
                 trace,
+                metrics,
             }),
         })
     }
@@ -208,7 +216,14 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn common(http: &StoreHttp) -> ClientBuilder {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    // The library's bound holds for the head too, so there is none where the head may take for ever.
+    let builder = if http.response_header_timeout.is_zero() {
+        builder
+    } else {
+        builder.read_timeout(http.longest_pause.max(http.response_header_timeout))
+    };
+    builder
         .use_rustls_tls()
         .connect_timeout(http.connect_timeout)
         .pool_idle_timeout(http.idle_timeout)
@@ -287,6 +302,19 @@ fn rename(request: &mut HttpRequest, name: &str) -> Result<(), http::Error> {
     Ok(())
 }
 
+/// How an attempt failed, if another may help.
+fn failure(answered: &Result<HttpResponse, HttpError>) -> Option<StoreFailure> {
+    match answered {
+        Ok(answer) => match answer.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(StoreFailure::Throttled),
+            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => Some(StoreFailure::Server),
+            _ => None,
+        },
+        Err(error) if error.kind() == HttpErrorKind::Timeout => Some(StoreFailure::Timeout),
+        Err(_) => Some(StoreFailure::Connection),
+    }
+}
+
 #[async_trait]
 impl HttpService for StoreClient {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -327,10 +355,51 @@ impl HttpService for StoreClient {
         if let Some(attempts) = attempts {
             attempts.note(&answered);
         }
+        if let Some(failure) = failure(&answered) {
+            shared.metrics.store_failed(failure);
+        }
         if let Ok(answer) = &answered {
             span.record("http.status", answer.status().as_u16());
         }
         span.record("duration_ms", begun.elapsed().as_millis());
         answered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::client::HttpRequestBody;
+    use service_kit::tls::install_crypto_provider;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_stays_half_said_is_given_up() {
+        install_crypto_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/a", listener.local_addr().unwrap());
+        let http = StoreHttp {
+            response_header_timeout: Duration::from_millis(50),
+            longest_pause: Duration::from_millis(200),
+            ..StoreHttp::default()
+        };
+        let client = StoreClient::new(&http, None, false, StorageMetrics::default()).unwrap();
+        let server = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let _request = connection.read(&mut [0; 1024]).await.unwrap();
+            let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf ";
+            connection.write_all(half).await.unwrap();
+            connection
+        };
+        let request = http::Request::get(url).body(HttpRequestBody::empty()).unwrap();
+        let (answered, connection) = tokio::join!(client.call(request), server);
+        let body = answered.unwrap().into_body().bytes().await;
+        assert!(body.is_err(), "{body:?}");
+        // It was there all the time.
+        drop(connection);
     }
 }

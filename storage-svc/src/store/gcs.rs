@@ -11,7 +11,10 @@ use super::{
     connector::StoreClient,
     remote::{Opened, RemoteError, retries},
 };
-use crate::secret::{Scrubber, Secret};
+use crate::{
+    metrics::StorageMetrics,
+    secret::{Scrubber, Secret},
+};
 
 /// Metadata that names the write an object comes from.
 const WRITE_ID: &str = "fedcost-write-id";
@@ -20,11 +23,11 @@ const WRITE_ID: &str = "fedcost-write-id";
 const CREDENTIALS_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// Opens a bucket. Nothing is asked of it yet.
-pub(super) fn open(config: &GcsConfig) -> Result<Opened, RemoteError> {
+pub(super) fn open(config: &GcsConfig, metrics: StorageMetrics) -> Result<Opened, RemoteError> {
     let scrubber = Scrubber::new(secrets(config));
     let mut builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&config.bucket)
-        .with_http_connector(StoreClient::new(&StoreHttp::default(), None, false)?)
+        .with_http_connector(StoreClient::new(&StoreHttp::default(), None, false, metrics)?)
         .with_retry(retries());
     if let Some(account) = &config.service_account {
         builder = builder.with_service_account_key(account.reveal());

@@ -11,6 +11,7 @@ mod observed;
 mod probe;
 mod remote;
 mod s3;
+mod serial;
 mod signed_headers;
 pub(crate) mod writer;
 
@@ -19,10 +20,11 @@ use std::{fmt, sync::Arc};
 use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
 
 use self::{
-    config::{BucketConfig, StoreConfig},
+    config::{BucketConfig, ConditionalWrites, StoreConfig},
     local::{LocalError, LocalFolder},
     observed::Observed,
     remote::Opened,
+    serial::SerialConditions,
 };
 pub use self::{connector::ConnectError, probe::ProbeError, remote::RemoteError};
 use crate::{metrics::StorageMetrics, secret::Scrubber};
@@ -36,7 +38,7 @@ const LOCAL_PART_SIZE: usize = 4 * MIB;
 const REMOTE_PART_SIZE: usize = 8 * MIB;
 
 /// Bytes that a write over HTTP may hold in parts on their way, beside the one that fills. A single part may be larger.
-const REMOTE_IN_FLIGHT: usize = 32 * MIB;
+const REMOTE_IN_FLIGHT: usize = 16 * MIB;
 
 /// Largest conditional write over HTTP, in bytes, because it goes in one request and waits in memory. The lake's
 /// conditional writes are commits and release pointers, far below.
@@ -80,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
-    pub(crate) async fn open(config: &StoreConfig, metrics: &StorageMetrics) -> Result<Self, OpenError> {
+    pub(crate) async fn open(config: &StoreConfig, metrics: StorageMetrics) -> Result<Self, OpenError> {
         let (opened, uploads) = match &config.bucket {
             BucketConfig::Filesystem { directory } => {
                 let folder = LocalFolder::open(directory)?;
@@ -98,22 +100,29 @@ impl Store {
             }
             BucketConfig::S3(s3) => {
                 let part = usize::try_from(s3.part_size).unwrap_or(usize::MAX);
-                (s3::open(s3).await?, UploadSizes::remote(part))
+                (s3::open(s3, metrics.clone()).await?, UploadSizes::remote(part))
             }
-            BucketConfig::Gcs(gcs) => (gcs::open(gcs)?, UploadSizes::remote(REMOTE_PART_SIZE)),
-            BucketConfig::Azure(azure) => (azure::open(azure)?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Gcs(gcs) => (gcs::open(gcs, metrics.clone())?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Azure(azure) => (
+                azure::open(azure, metrics.clone())?,
+                UploadSizes::remote(REMOTE_PART_SIZE),
+            ),
         };
         let Opened { objects, scrubber } = opened;
-        let objects: Arc<dyn ObjectStore> = Arc::new(Observed::new(objects, metrics.clone()));
+        let objects: Arc<dyn ObjectStore> = Arc::new(Observed::new(objects, metrics));
         let objects = match config.prefix.as_ref() {
             "" => objects,
             _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),
+        };
+        let objects = match config.conditional_writes {
+            ConditionalWrites::Store => objects,
+            ConditionalWrites::Gateway => Arc::new(SerialConditions::new(objects)),
         };
         Ok(Self {
             objects,
             uploads,
             scrubber,
-            conditions_unknown: !matches!(config.bucket, BucketConfig::Filesystem { .. }),
+            conditions_unknown: !config.is_directory(),
         })
     }
 }

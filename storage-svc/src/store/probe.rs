@@ -19,8 +19,9 @@ pub enum ProbeError {
     },
     /// It lacks something. That will not change.
     #[error(
-        "the store {0}. Two services could then overwrite each other's commits, so it cannot be used; upgrade it, or \
-         take another store"
+        "the store {0}. Two services could then overwrite each other's commits, so it cannot be used; upgrade it, take \
+         another store, or, if this storage-svc is the only one that writes to the bucket, set `conditional_writes: \
+         gateway`"
     )]
     Lacking(&'static str),
 }

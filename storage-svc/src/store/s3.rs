@@ -21,7 +21,10 @@ use super::{
     remote::{Opened, RemoteError, authority_of, from_environment, retries},
     signed_headers::{SignedHeaders, Signer, customer_key_headers},
 };
-use crate::secret::{Scrubber, Secret};
+use crate::{
+    metrics::StorageMetrics,
+    secret::{Scrubber, Secret},
+};
 
 /// Metadata that names the write an object comes from. No underscore: proxies drop headers with one.
 const WRITE_ID: &str = "fedcost-write-id";
@@ -57,7 +60,7 @@ const CREDENTIAL_VARIABLES: [(&str, AmazonS3ConfigKey); 10] = [
 ];
 
 /// Opens a bucket. Nothing is asked of it yet, but AWS for its region when none is given.
-pub(super) async fn open(config: &S3Config) -> Result<Opened, RemoteError> {
+pub(super) async fn open(config: &S3Config, metrics: StorageMetrics) -> Result<Opened, RemoteError> {
     let region = match (&config.region, &config.endpoint) {
         (Some(region), _) => region.clone(),
         (None, S3Endpoint::Other(_)) => DEFAULT_REGION.to_owned(),
@@ -82,7 +85,7 @@ pub(super) async fn open(config: &S3Config) -> Result<Opened, RemoteError> {
     let customer_key_headers = customer_key.as_deref().map(customer_key_headers).unwrap_or_default();
     let customer_key = customer_key.map(|key| Secret::from(BASE64_STANDARD.encode(key)));
     let scrubber = Scrubber::new(secrets(config).into_iter().chain(customer_key.clone()));
-    let connector = Connector::new(config, authority_of(&url), customer_key_headers)?;
+    let connector = Connector::new(config, authority_of(&url), customer_key_headers, metrics)?;
     let signer = connector.signer.clone();
 
     let mut builder = AmazonS3Builder::new()
@@ -176,7 +179,12 @@ impl std::fmt::Debug for Headers {
 }
 
 impl Connector {
-    fn new(config: &S3Config, bucket: Option<Authority>, customer_key: HeaderMap) -> Result<Self, RemoteError> {
+    fn new(
+        config: &S3Config,
+        bucket: Option<Authority>,
+        customer_key: HeaderMap,
+        metrics: StorageMetrics,
+    ) -> Result<Self, RemoteError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers {
             // The file's reader has let only printable characters through.
@@ -186,7 +194,7 @@ impl Connector {
             }
         }
         Ok(Self {
-            client: StoreClient::new(&config.http, bucket, config.trace)?,
+            client: StoreClient::new(&config.http, bucket, config.trace, metrics)?,
             headers: Headers(headers),
             customer_key: Headers(customer_key),
             signer: Arc::default(),

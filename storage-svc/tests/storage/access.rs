@@ -3,10 +3,15 @@
 use fedcost_proto::storage::v1::{
     CopyRequest, DeleteRequest, GetRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
 };
+use object_store::{Error, ObjectStoreExt, path::Path};
 use service_kit::client::Channel;
+use storage_svc::StoreConfig;
 use tonic::{Code, Status};
 
-use super::harness::{Gateway, commit, data, field, header, reason};
+use super::{
+    harness::{Gateway, commit, counts, data, directory, field, header, reason},
+    process::Service,
+};
 
 /// Every way to touch an object or a folder.
 const CALLS: [&str; 7] = ["list", "head", "get", "put", "delete", "copy from", "copy to"];
@@ -40,12 +45,18 @@ async fn call(client: &mut StorageServiceClient<Channel>, call: &str, path: &str
             .put(futures::stream::iter([header(&path), data("x"), commit(1)]))
             .await
             .map(drop),
-        "delete" => client.delete(DeleteRequest { path }).await.map(drop),
+        "delete" => client
+            .delete(DeleteRequest {
+                path,
+                ..Default::default()
+            })
+            .await
+            .map(drop),
         "copy from" => client
             .copy(CopyRequest {
                 from: path,
                 to: own.to_owned(),
-                create_only: false,
+                ..Default::default()
             })
             .await
             .map(drop),
@@ -53,7 +64,7 @@ async fn call(client: &mut StorageServiceClient<Channel>, call: &str, path: &str
             .copy(CopyRequest {
                 from: own.to_owned(),
                 to: path,
-                create_only: false,
+                ..Default::default()
             })
             .await
             .map(drop),
@@ -172,6 +183,37 @@ async fn paths_that_could_be_read_in_two_ways_are_refused() {
     }
     assert_eq!(gateway.files(), ["own"]);
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_denied_is_counted_and_logged() {
+    let bucket = directory();
+    let (gateway, registry) = Gateway::counting(StoreConfig::directory(bucket.path().to_owned())).await;
+    let mut cluster = StorageServiceClient::new(gateway.cluster("a"));
+    for call_name in ["get", "put", "put"] {
+        call(&mut cluster, call_name, "federated/b/x", "").await.unwrap_err();
+    }
+    let counted = counts(&registry);
+    for (operation, times) in [("Read", 1), ("Write", 2)] {
+        let line = format!(
+            "storage_denied_total{{caller=\"spiffe://fedcost/cluster/a\",operation=\"{operation}\"}} {times}\n"
+        );
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
+    gateway.stop().await;
+
+    let service = Service::start(
+        &format!("type: FILESYSTEM\nconfig: {{directory: '{}'}}", bucket.path().display()),
+        "info",
+    );
+    service.wait_until_it_says("the bucket is reached").await;
+    let denied = service.store().put(&Path::from("federated/b/x"), "x".into()).await;
+    assert!(matches!(denied, Err(Error::PermissionDenied { .. })), "{denied:?}");
+    let said = service.output();
+    let line = said.lines().find(|line| line.contains("denied by the policy")).unwrap();
+    for part in ["spiffe://fedcost/service/ingest-svc", "write", "federated/b/x"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }
 
 #[test]

@@ -6,16 +6,18 @@ use fedcost_proto::storage::v1::{
     PutCommit, PutHeader, PutRequest, put_request::Part, storage_service_client::StorageServiceClient,
 };
 use object_gateway::GatewayStore;
+use prometheus_client::{encoding::text, registry::Registry};
 use service_kit::client::Channel;
 use service_kit::{
     Identity, TrustDomain,
     certs::DevelopmentCa,
     client::{Endpoint, EndpointConfig},
     config::CommonConfig,
+    metrics::ServerMetrics,
     telemetry::LogConfig,
     tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
-use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
+use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageMetrics, StorageServer, StorageSvcError, StoreConfig};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -61,6 +63,22 @@ impl Gateway {
         let mut tls = authority.issue_service(SERVICE_NAME).unwrap();
         tls.crl = revoke(&authority);
         Self::start_with_files(directory, authority, tls, store, limits, |server| server).await
+    }
+
+    /// A gateway that counts, and what shows the counts.
+    pub(super) async fn counting(store: StoreConfig) -> (Self, Registry) {
+        install_crypto_provider();
+        let directory = directory();
+        let authority = DevelopmentCa::open_or_create(&directory.path().join("certs"), TrustDomain::default()).unwrap();
+        let tls = authority.issue_service(SERVICE_NAME).unwrap();
+        let mut registry = Registry::default();
+        let (ours, servers) = (
+            StorageMetrics::register(&mut registry),
+            ServerMetrics::register(&mut registry),
+        );
+        let count = |server: StorageServer| server.with_metrics(ours, servers);
+        let gateway = Self::start_with_files(directory, authority, tls, store, Limits::default(), count).await;
+        (gateway, registry)
     }
 
     /// A gateway with these TLS files, and whatever else is set.
@@ -171,6 +189,13 @@ fn files_below(root: &Path, folder: &Path) -> Vec<String> {
     }
     files.sort();
     files
+}
+
+/// The counts as a scraper reads them.
+pub(super) fn counts(registry: &Registry) -> String {
+    let mut shown = String::new();
+    text::encode(&mut shown, registry).unwrap();
+    shown
 }
 
 /// Waits for something that another task brings about.

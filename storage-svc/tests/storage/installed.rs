@@ -20,6 +20,7 @@ use storage_svc::StoreConfig;
 use super::{
     checks::check_all,
     harness::{Gateway, directory},
+    large::{check_gibibyte, write_and_list_many_keys},
     process::Service,
     server::{Server, behind_tls},
 };
@@ -141,30 +142,16 @@ async fn output_of_service(store: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gibibyte_goes_to_minio_and_back_in_little_memory() {
-    const PIECES: usize = 1024;
-    const MOST: u64 = 128 * 1024 * 1024;
     let minio = minio(&[]).await;
     let service = Service::start(&s3_text(minio.port, ", insecure: true", SECRET_KEY), "info");
     service.wait_until_it_says("the bucket is reached").await;
-    let (store, path) = (service.store(), Path::from("derived/large"));
-    let piece = |index: usize| vec![(index % 251) as u8; 1024 * 1024];
-    let mut upload = store.put_multipart(&path).await.unwrap();
-    for index in 0..PIECES {
-        upload.put_part(piece(index).into()).await.unwrap();
-    }
-    upload.complete().await.unwrap();
-    let mut content = store.get(&path).await.unwrap().into_stream();
-    let mut read = 0;
-    while let Some(bytes) = content.next().await {
-        for byte in bytes.unwrap() {
-            assert_eq!(usize::from(byte), read / (1024 * 1024) % 251);
-            read += 1;
-        }
-    }
-    assert_eq!(read, PIECES * 1024 * 1024);
-    let peak = service.peak_memory();
-    println!("peak memory: {} MiB", peak / 1024 / 1024);
-    assert!(peak < MOST, "{peak} bytes");
+    check_gibibyte(&service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn minio_lists_a_hundred_thousand_keys() {
+    let minio = minio(&[]).await;
+    write_and_list_many_keys(s3(minio.port, ", insecure: true", SECRET_KEY)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,6 +227,20 @@ async fn azurite_conforms() {
     // fails. Nothing is mixed up, which this checks too.
     integration::multipart_race_condition(&gateway.store(), false).await;
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azurite_lists_a_hundred_thousand_keys() {
+    let azurite = Azurite::start().await;
+    write_and_list_many_keys(azurite.store(ACCOUNT_KEY)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gibibyte_goes_to_azurite_and_back_in_little_memory() {
+    let azurite = Azurite::start().await;
+    let service = Service::start(&azurite.text(ACCOUNT_KEY), "info");
+    service.wait_until_it_says("the bucket is reached").await;
+    check_gibibyte(&service).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,10 +82,19 @@ impl Service {
         GatewayStore::new(endpoint.channel(&TlsMaterial::load(files).unwrap()))
     }
 
+    /// The memory that it holds now, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
     /// The most memory that it has held at once, in bytes.
     pub(super) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
     }
 }

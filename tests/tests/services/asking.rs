@@ -46,7 +46,11 @@ impl Services {
 
     /// Services of which query takes no more than this.
     pub(crate) async fn with_limits(query_limits: LimitsConfig) -> Self {
-        let bucket = copy_of_golden();
+        Self::over(copy_of_golden(), query_limits).await
+    }
+
+    /// Services over another bucket.
+    pub(crate) async fn over(bucket: TempDir, query_limits: LimitsConfig) -> Self {
         let options = TestOptions {
             query_limits,
             ..TestOptions::new(bucket.path())

@@ -25,6 +25,7 @@ async fn questions_agree_with_one_another() {
     checks.run("order and pages", order_and_pages).await;
     checks.run("cost metrics", cost_metrics).await;
     checks.run("errors in filters", errors_in_filters).await;
+    checks.run("filters on many fields", filters_on_many_fields).await;
     checks.run("older filters", older_filters).await;
     checks.run("steps and accumulation", steps_and_accumulation).await;
     checks.run("parts of assets", parts_of_assets).await;
@@ -615,6 +616,38 @@ async fn errors_in_filters(services: Arc<Services>) {
         message.starts_with("parameter filter got \"pod\" at character 1"),
         "{message}"
     );
+}
+
+async fn filters_on_many_fields(services: Arc<Services>) {
+    let pods = services
+        .set(&format!("/model/allocation?{DAY}&accumulate=true&idle=false&{BARE}"))
+        .await;
+    let properties = |item: &Value, name: &str| item["properties"][name].as_str().unwrap_or_default().to_owned();
+    let (name, container) = pods
+        .iter()
+        .find(|(_, item)| !properties(item, "controller").is_empty())
+        .expect("a container of a controller");
+    let fields = [
+        ("cluster", "cluster"),
+        ("node", "node"),
+        ("namespace", "namespace"),
+        ("controllerKind", "controllerKind"),
+        ("controllerName", "controller"),
+        ("pod", "pod"),
+        ("container", "container"),
+    ];
+    let filter: Vec<_> = fields
+        .iter()
+        .map(|(field, property)| format!("{field}:%22{}%22", properties(container, property)))
+        .collect();
+    let found = services
+        .set(&format!(
+            "/model/allocation?{DAY}&accumulate=true&idle=false&{BARE}&filter={}",
+            filter.join("%2B")
+        ))
+        .await;
+    assert_eq!(found.keys().collect::<Vec<_>>(), [name]);
+    assert_same_figures(&found, &Set::from_iter([(name.clone(), container.clone())]), &[], name);
 }
 
 async fn older_filters(services: Arc<Services>) {

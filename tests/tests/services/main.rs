@@ -15,6 +15,7 @@ mod features;
 mod golden;
 mod ingest;
 mod made_up_requests;
+mod many_rows;
 mod network;
 mod processes;
 mod query_api;

@@ -139,6 +139,15 @@ impl Run {
         }
     }
 
+    /// Adds later windows if they follow without a gap and have the same names; says whether they do.
+    fn go_on_in(&mut self, later: &Self) -> bool {
+        let goes_on = self.names == later.names && self.end == later.first;
+        if goes_on {
+            (self.last, self.end) = (later.last, later.end);
+        }
+        goes_on
+    }
+
     fn is_in_place_of(&self, other: &Self) -> bool {
         self.names[..CONTROLLER] == other.names[..CONTROLLER]
     }
@@ -180,13 +189,35 @@ impl Runs {
         let last = self.rest.last_mut().unwrap_or(first);
         // Rows come in the order of their windows more often than not.
         if last.last < new.first {
-            if last.names == new.names && last.end == new.first {
-                (last.last, last.end) = (new.last, new.end);
-            } else {
+            if !last.go_on_in(&new) {
                 self.rest.push(new);
             }
-        } else if new.names != last.names || new.first < last.first || last.last < new.last {
+            return;
+        }
+        if new.first < last.first || last.last < new.last {
             self.insert(new);
+            return;
+        }
+        let mut both = *last;
+        both.agree(new.names);
+        if both.names == last.names {
+            return;
+        }
+        if (new.first, new.last) == (last.first, last.last) {
+            // Another container of the window, as pods with proxies have one.
+            *last = both;
+            self.join_last();
+        } else {
+            self.insert(new);
+        }
+    }
+
+    /// Makes one of the last two runs if they are.
+    fn join_last(&mut self) {
+        let Some(last) = self.rest.pop() else { return };
+        let before = self.rest.last_mut().or(self.first.as_mut());
+        if !before.is_some_and(|before| before.go_on_in(&last)) {
+            self.rest.push(last);
         }
     }
 
@@ -400,6 +431,28 @@ mod tests {
             controller(&[(1, "a", "web"), (1, "b", "api"), (2, "", "web")]),
             code("web")
         );
+    }
+
+    #[test]
+    fn pods_of_two_containers_have_one_run() {
+        let names = |container| {
+            let mut names = [7; NAMES];
+            names[NAMES - 2] = container;
+            names
+        };
+        let mut runs = Runs::default();
+        for start in 0..30 {
+            for container in [3, 4, 3, 5] {
+                runs.add(Run::of_window(start, start + 1, names(container)));
+            }
+        }
+        let all = Run {
+            first: 0,
+            last: 29,
+            end: 30,
+            names: names(EMPTY),
+        };
+        assert_eq!(runs.iter().collect::<Vec<_>>(), [all]);
     }
 
     /// Names as they are window by window, without runs.

@@ -1,5 +1,7 @@
 //! Which calls are repeated, and how often.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, TryStreamExt};
 use object_store::{
     CopyMode, CopyOptions, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, TagSet, path::Path,
@@ -45,6 +47,33 @@ async fn what_may_take_place_twice_is_repeated() {
         );
     }
     assert_eq!(calls.iter().filter(|made| *made == "list a").count(), 6);
+}
+
+#[tokio::test]
+async fn a_repeated_change_tells_which_attempt_it_is() {
+    let (gateway, store) = Scripted::start(Script::default()).await;
+    let path = Path::from("a");
+    let mut changes = HashSet::new();
+    let mut expect = |what: &str| {
+        let attempts = gateway.script(|script| std::mem::take(&mut script.attempts));
+        let attempts: Vec<_> = attempts.into_iter().map(Option::unwrap).collect();
+        let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.number).collect();
+        assert_eq!(numbers, [0, 1, 2], "{what}");
+        assert!(attempts.iter().all(|attempt| attempt.change == attempts[0].change));
+        assert!(changes.insert(attempts[0].change.clone()), "{what}");
+    };
+    let fail = || gateway.script(|script| script.failures.extend([away(), away()]));
+    for what in ["a put", "another put"] {
+        fail();
+        store.put(&path, "x".into()).await.unwrap();
+        expect(what);
+    }
+    fail();
+    store.delete(&path).await.unwrap();
+    expect("a deletion");
+    fail();
+    store.copy(&path, &Path::from("b")).await.unwrap();
+    expect("a copy");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use fedcost_proto::storage::v1::{
-    CopyRequest, CopyResponse, DeleteRequest, DeleteResponse, GetHeader, GetRequest, GetResponse, HeadRequest,
+    Attempt, CopyRequest, CopyResponse, DeleteRequest, DeleteResponse, GetHeader, GetRequest, GetResponse, HeadRequest,
     HeadResponse, ListRequest, ListResponse, ObjectMeta, PutRequest, PutResponse,
     byte_range::Range,
     get_response::Part,
@@ -39,6 +39,8 @@ pub(super) struct Script {
     pub(super) calls: Vec<String>,
     /// The ranges and tags that downloads asked for.
     pub(super) asked: Vec<(Option<Range>, Option<String>)>,
+    /// The attempts that changes said they are.
+    pub(super) attempts: Vec<Option<Attempt>>,
     /// The messages of uploads: bytes, and `commit` with its size.
     pub(super) uploaded: Vec<String>,
 }
@@ -72,6 +74,11 @@ impl Scripted {
 
     pub(super) fn calls(&self) -> Vec<String> {
         self.script(|script| std::mem::take(&mut script.calls))
+    }
+
+    fn begin_change(&self, call: &str, path: &str, attempt: Option<Attempt>) -> Result<(), Status> {
+        self.script(|script| script.attempts.push(attempt));
+        self.begin(call, path)
     }
 
     fn begin(&self, call: &str, path: &str) -> Result<(), Status> {
@@ -180,7 +187,7 @@ impl StorageService for Scripted {
             match message.part.unwrap() {
                 put_request::Part::Header(header) => {
                     begun = true;
-                    self.begin("put", &header.path)?;
+                    self.begin_change("put", &header.path, header.attempt)?;
                 }
                 put_request::Part::Data(bytes) => {
                     let shown = format!("{} x {}", bytes.len(), char::from(bytes[0]));
@@ -202,12 +209,14 @@ impl StorageService for Scripted {
     }
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
-        self.begin("delete", &request.into_inner().path)?;
+        let request = request.into_inner();
+        self.begin_change("delete", &request.path, request.attempt)?;
         Ok(Response::new(DeleteResponse {}))
     }
 
     async fn copy(&self, request: Request<CopyRequest>) -> Result<Response<CopyResponse>, Status> {
-        self.begin("copy", &request.into_inner().from)?;
+        let request = request.into_inner();
+        self.begin_change("copy", &request.from, request.attempt)?;
         Ok(Response::new(CopyResponse {}))
     }
 }

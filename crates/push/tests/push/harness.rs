@@ -9,6 +9,7 @@ use std::{
 };
 
 use bingen::{Allocation, AllocationSet};
+use object_gateway::GatewayStore;
 use push::{Options, PushError, Pusher};
 use service_kit::{
     TrustDomain,
@@ -16,7 +17,7 @@ use service_kit::{
     client::EndpointConfig,
     config::CommonConfig,
     telemetry::LogConfig,
-    tls::{TlsFiles, install_crypto_provider},
+    tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
 use storage_svc::{Config, Limits, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
 use tempfile::TempDir;
@@ -43,6 +44,7 @@ pub(super) struct World {
     pub(super) directory: TempDir,
     pub(super) authority: DevelopmentCa,
     pub(super) address: SocketAddr,
+    store: StoreConfig,
     running: Option<Running>,
 }
 
@@ -53,15 +55,26 @@ struct Running {
 
 impl World {
     pub(super) async fn new() -> Self {
-        install_crypto_provider();
         // Below the build's folder, because a file system in memory, as /tmp may be, may store no attributes.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let store = StoreConfig::directory(bucket_in(&directory));
+        Self::start(directory, store).await
+    }
+
+    /// With another bucket than a local folder.
+    pub(super) async fn over(store: StoreConfig) -> Self {
+        Self::start(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), store).await
+    }
+
+    async fn start(directory: TempDir, store: StoreConfig) -> Self {
+        install_crypto_provider();
         let authority = DevelopmentCa::open_or_create(&directory.path().join("certs"), TrustDomain::default()).unwrap();
         fs::create_dir(directory.path().join("etl")).unwrap();
         let mut world = Self {
             directory,
             authority,
             address: "127.0.0.1:0".parse().unwrap(),
+            store,
             running: None,
         };
         world.start_gateway().await;
@@ -73,7 +86,7 @@ impl World {
         self.address = listener.local_addr().unwrap();
         let config = Config {
             server: CommonConfig::new(self.address, self.authority.issue_service(SERVICE_NAME).unwrap()),
-            store: StoreConfig::directory(self.bucket()),
+            store: self.store.clone(),
             limits: Limits::default(),
         };
         let shutdown = CancellationToken::new();
@@ -87,8 +100,16 @@ impl World {
         served.await.unwrap().unwrap();
     }
 
+    /// A local bucket.
     pub(super) fn bucket(&self) -> PathBuf {
-        self.directory.path().join("bucket")
+        bucket_in(&self.directory)
+    }
+
+    /// Any bucket, as ingest reads it.
+    pub(super) fn read(&self) -> GatewayStore {
+        let files = self.authority.issue_service("ingest-svc").unwrap();
+        let gateway = EndpointConfig::new(format!("https://{}", self.address));
+        GatewayStore::connect(&gateway, TrustDomain::default(), &TlsMaterial::load(files).unwrap()).unwrap()
     }
 
     /// Where the agent puts the file.
@@ -128,6 +149,10 @@ impl World {
         collect(&root, &root, &mut files);
         files
     }
+}
+
+fn bucket_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("bucket")
 }
 
 pub(super) fn pusher(options: Options, host: &str) -> Pusher {

@@ -100,8 +100,10 @@ https://{{ include "fedcost.object" . }}:{{ include "fedcost.port" . }}
   "listen" (printf "%s:%s" $root.Values.listenAddress (include "fedcost.port" .))
   "tls" $tls
   "trust_domain" $root.Values.trustDomain
-  "log" $root.Values.log
-  "admin" (dict "listen" (printf "%s:%s" $root.Values.listenAddress (include "fedcost.adminPort" .))) -}}
+  "log" $root.Values.log -}}
+{{- if $root.Values.admin.enabled -}}
+{{- $_ := set $server "admin" (dict "listen" (printf "%s:%s" $root.Values.listenAddress (include "fedcost.adminPort" .))) -}}
+{{- end -}}
 {{- with $root.Values.tracing -}}
 {{- if .endpoint -}}
 {{- $tracing := dict "endpoint" .endpoint "protocol" .protocol "sample_ratio" .sampleRatio -}}
@@ -130,4 +132,15 @@ https://{{ include "fedcost.object" . }}:{{ include "fedcost.port" . }}
 {{- $_ := set $config "storage" $address.storage -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite $config (deepCopy (index $root.Values .key).config)) -}}
+{{- end -}}
+
+{{/* What a probe asks: the port for those who run the service, or else the service's own. */}}
+{{- define "fedcost.probe" -}}
+{{- if .root.Values.admin.enabled -}}
+httpGet: {path: {{ .path }}, port: admin}
+{{- else if eq .key "gateway" -}}
+httpGet: {path: {{ .path }}, port: http}
+{{- else -}}
+tcpSocket: {port: grpc}
+{{- end -}}
 {{- end -}}

@@ -78,7 +78,8 @@ impl<'a> Figures<'a> {
 /// A figure of an answer.
 pub(crate) struct Figure {
     /// The name as JSON, with a comma before it and a colon behind.
-    pub(crate) key: &'static str,
+    key: &'static str,
+    begin: json::Short,
     pub(crate) about: &'static str,
     pub(crate) value: fn(&Figures<'_>) -> f64,
 }
@@ -87,10 +88,21 @@ impl Figure {
     pub(crate) fn name(&self) -> &'static str {
         self.key.trim_matches([',', '"', ':'])
     }
+
+    /// Writes the name and the value.
+    pub(crate) fn write(&self, figures: &Figures<'_>, out: &mut Vec<u8>) {
+        self.begin.append_to(out);
+        json::five_decimals(out, (self.value)(figures));
+    }
 }
 
 const fn figure(key: &'static str, about: &'static str, value: fn(&Figures<'_>) -> f64) -> Figure {
-    Figure { key, about, value }
+    Figure {
+        key,
+        begin: json::Short::new(key),
+        about,
+        value,
+    }
 }
 
 /// The golden answers have zeros there too: what is shared out of idle is within the cost.

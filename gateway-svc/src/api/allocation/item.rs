@@ -102,8 +102,7 @@ fn times(row: &AllocationRow<'_>, out: &mut Vec<u8>) {
 
 fn figures(all: &[Figure], figures: &Figures<'_>, out: &mut Vec<u8>) {
     for figure in all {
-        out.extend_from_slice(figure.key.as_bytes());
-        five_decimals(out, (figure.value)(figures));
+        figure.write(figures, out);
     }
 }
 

@@ -15,6 +15,8 @@ pub struct StoreHttp {
     pub max_idle: usize,
     /// How long a server may take from the request to the head of its answer. Zero waits for ever.
     pub response_header_timeout: Duration,
+    /// How long an answer may pause once it has begun, if that is longer than the wait for its head.
+    pub longest_pause: Duration,
     /// How long to wait for a connection, TLS included.
     pub connect_timeout: Duration,
     /// True trusts any server. Never set this.
@@ -40,6 +42,9 @@ pub struct ClientCertificate {
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 const DEFAULT_HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than any store leaves an answer that it has begun. Without a bound, a copy whose answer stays half said would
+/// keep all other changes of the object waiting.
+const LONGEST_PAUSE: Duration = Duration::from_secs(90);
 const DEFAULT_MAX_IDLE: usize = 100;
 /// For the TCP part of a connect; the reference's dialler has this bound too.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +55,7 @@ impl Default for StoreHttp {
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             max_idle: DEFAULT_MAX_IDLE,
             response_header_timeout: DEFAULT_HEADER_TIMEOUT,
+            longest_pause: LONGEST_PAUSE,
             connect_timeout: DIAL_TIMEOUT + DEFAULT_HANDSHAKE_TIMEOUT,
             insecure_skip_verify: false,
             ca_file: None,
@@ -137,6 +143,7 @@ impl RawHttp {
                 max_idle
             },
             response_header_timeout: or(self.response_header_timeout, DEFAULT_HEADER_TIMEOUT),
+            longest_pause: LONGEST_PAUSE,
             connect_timeout: DIAL_TIMEOUT + or(self.tls_handshake_timeout, DEFAULT_HANDSHAKE_TIMEOUT),
             insecure_skip_verify: self.insecure_skip_verify.unwrap_or_default(),
             ca_file: file(tls.ca_file),

@@ -9,6 +9,7 @@ mod s3;
 
 use std::{fmt, path::PathBuf};
 
+use clap::ValueEnum;
 use object_store::path::Path;
 use serde::Deserialize;
 
@@ -29,6 +30,8 @@ pub struct StoreConfig {
     pub bucket: BucketConfig,
     /// Folder of the bucket that holds everything of ours. Empty is all of the bucket.
     pub prefix: Path,
+    /// Who keeps the conditions of writes, which the file does not say.
+    pub conditional_writes: ConditionalWrites,
     /// What the operator should know, though it keeps nothing from working.
     pub warnings: Vec<String>,
 }
@@ -57,6 +60,26 @@ pub enum UnknownKeyPolicy {
     Warn,
     /// Refuse the file.
     Refuse,
+}
+
+impl UnknownKeyPolicy {
+    /// To refuse the file, or else to warn.
+    #[must_use]
+    pub fn strict(strict: bool) -> Self {
+        if strict { Self::Refuse } else { Self::Warn }
+    }
+}
+
+/// Who sees to it that a conditional write takes place only if the object is as the caller expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionalWrites {
+    /// The store. One that cannot is refused at the start.
+    #[default]
+    Store,
+    /// This process, which looks at the object before it writes, and lets the writers of one object wait for one
+    /// another. Right only as long as nobody else writes to the bucket's `derived/`.
+    Gateway,
 }
 
 /// Why a `federated-store.yaml` cannot be used. Each text names the key and what is allowed.
@@ -95,6 +118,9 @@ pub enum StoreConfigError {
         /// Why, and what to do instead.
         reason: &'static str,
     },
+    /// A lock that a local folder has no use for.
+    #[error("conditional_writes: found `gateway`, allowed is `store`: a local folder keeps the conditions itself")]
+    NeedlessLock,
     /// A prefix that is no folder.
     #[error("prefix: {0}")]
     Prefix(#[from] PathError),
@@ -123,8 +149,29 @@ impl StoreConfig {
         Self {
             bucket: BucketConfig::Filesystem { directory },
             prefix: Path::default(),
+            conditional_writes: ConditionalWrites::default(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The same bucket, with conditions of writes kept by `keeper`.
+    ///
+    /// # Errors
+    /// When the bucket is a local folder, and not to keep them itself.
+    pub fn with_conditional_writes(self, keeper: ConditionalWrites) -> Result<Self, StoreConfigError> {
+        if self.is_directory() && keeper == ConditionalWrites::Gateway {
+            return Err(StoreConfigError::NeedlessLock);
+        }
+        Ok(Self {
+            conditional_writes: keeper,
+            ..self
+        })
+    }
+
+    /// Whether the bucket is a local folder.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        matches!(self.bucket, BucketConfig::Filesystem { .. })
     }
 
     /// Reads the text of a `federated-store.yaml`. Unknown keys under S3 and GCS become warnings.
@@ -175,6 +222,7 @@ impl StoreConfig {
         Ok(Self {
             bucket,
             prefix,
+            conditional_writes: ConditionalWrites::default(),
             warnings,
         })
     }

@@ -69,10 +69,8 @@ fn reads_the_documented_file() {
             max_idle: 20,
             response_header_timeout: Duration::from_secs(90),
             connect_timeout: Duration::from_secs(35),
-            insecure_skip_verify: false,
             ca_file: Some("/etc/ca.pem".into()),
-            client_certificate: None,
-            server_name: None,
+            ..StoreHttp::default()
         }
     );
     assert!(s3.trace);

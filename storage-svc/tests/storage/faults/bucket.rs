@@ -35,6 +35,8 @@ const PAGE: usize = 1000;
 pub(super) struct Bucket {
     objects: Arc<InMemory>,
     uploads: Arc<Mutex<HashMap<String, Upload>>>,
+    /// Whether it takes no notice of the conditions of writes, as old servers do.
+    unconditional: bool,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,14 @@ pub(super) fn error_body(code: &str) -> String {
 }
 
 impl Bucket {
+    /// A bucket that takes no notice of the conditions of writes.
+    pub(super) fn unconditional() -> Self {
+        Self {
+            unconditional: true,
+            ..Self::default()
+        }
+    }
+
     /// Answers a request to `/<bucket>/<key>`, whatever the bucket is called.
     pub(super) async fn answer(&self, request: Request<Bytes>) -> Response {
         let (parts, body) = request.into_parts();
@@ -164,7 +174,10 @@ impl Bucket {
                     Path::from_url_path(key).unwrap()
                 });
                 match (id, source) {
-                    (None, None) => self.put(&path, body.into(), attributes(headers), mode(headers)).await,
+                    (None, None) => {
+                        self.put(&path, body.into(), attributes(headers), self.mode(headers))
+                            .await
+                    }
                     (None, Some(source)) => {
                         self.objects.copy(&source, &path).await?;
                         Ok(result("CopyObjectResult", "ETag", "copied"))
@@ -183,6 +196,14 @@ impl Bucket {
             (&Method::GET, None) if key.is_empty() => Ok(self.list(&query).await),
             (&Method::GET | &Method::HEAD, None) => self.get(&path, &parts).await,
             _ => Err(Refused(StatusCode::NOT_IMPLEMENTED, "NotImplemented")),
+        }
+    }
+
+    fn mode(&self, headers: &HeaderMap) -> PutMode {
+        if self.unconditional {
+            PutMode::Overwrite
+        } else {
+            mode(headers)
         }
     }
 
@@ -216,7 +237,7 @@ impl Bucket {
         let upload = self.uploads.lock().unwrap().remove(id);
         let upload = upload.ok_or(Refused(StatusCode::NOT_FOUND, "NoSuchUpload"))?;
         let content: PutPayload = upload.parts.into_values().collect();
-        let put = self.put(path, content, upload.attributes, mode(headers)).await?;
+        let put = self.put(path, content, upload.attributes, self.mode(headers)).await?;
         let tag = put.headers()["etag"].to_str().unwrap();
         Ok(result("CompleteMultipartUploadResult", "ETag", tag))
     }

@@ -75,10 +75,15 @@ pub(super) struct FaultyStore {
 impl FaultyStore {
     /// Starts it, without faults at first.
     pub(super) async fn start(seed: u64) -> Self {
+        Self::before(Bucket::default(), seed).await
+    }
+
+    /// As `start`, before this bucket.
+    pub(super) async fn before(bucket: Bucket, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let front = Self {
             port: listener.local_addr().unwrap().port(),
-            bucket: Bucket::default(),
+            bucket,
             seed,
             requests: Arc::default(),
             ordered: Arc::default(),
@@ -118,7 +123,7 @@ impl FaultyStore {
         // The smallest parts that S3 takes, so that writes in parts need not be large.
         StoreConfig::parse(&format!(
             "type: S3\nconfig: {{bucket: costs, endpoint: '127.0.0.1:{port}', insecure: true, part_size: 5242880, \
-             access_key: testing, secret_key: testing, \
+             access_key: testing, secret_key: testing, trace: {{enable: true}}, \
              http_config: {{response_header_timeout: {GATEWAY_TIMEOUT_MS}ms}}}}"
         ))
         .unwrap()

@@ -6,12 +6,14 @@
 //! `FEDCOST_FAULT_SEED=7 cargo test -p storage-svc --test storage faults -- --nocapture`.
 
 mod bucket;
+mod conditions;
 mod front;
 mod ledger;
 mod model;
 mod network;
 mod once;
 mod script;
+mod watch;
 mod writer;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -108,6 +110,7 @@ async fn contents_of(gateway: &Gateway) -> BTreeMap<String, Bytes> {
 
 /// Runs the seeds, or the one that is asked for, and expects that no promise was broken.
 async fn run_all<F: Future<Output = Run>>(seeds: u64, kinds: (usize, usize), run: impl Fn(u64) -> F) {
+    watch::begin();
     let seeds = match std::env::var("FEDCOST_FAULT_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (1..=seeds).collect(),

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use fedcost_proto::storage::v1::{Attempt, CopyRequest, DeleteRequest, HeadRequest, PutHeader, put_request::Part};
 use futures::TryStreamExt;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, path::Path};
+use tonic::{Code, Status};
 
 use super::{
     front::{FaultyStore, StoreFault},
     network::FaultyNetwork,
 };
-use crate::storage::harness::{Gateway, eventually};
+use crate::storage::harness::{Gateway, commit, counts, data, eventually, field, part, reason};
 
 const REFUSED: StoreFault = StoreFault::Refused(503, "SlowDown");
 
@@ -53,6 +56,55 @@ async fn a_change_whose_caller_has_gone_does_not_undo_later_ones() {
         let found = later.get(&path).await.unwrap().bytes().await.unwrap();
         assert_eq!(found, "second", "after a {changes}");
     }
+    gateway.stop().await;
+}
+
+/// An attempt may lie in the buffers of a broken connection until its repetition is done, and what came after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_comes_after_its_repetition_changes_nothing() {
+    let (_store, gateway) = start().await;
+    let (mut client, store) = (gateway.client(), gateway.store());
+    let (path, change) = (Path::from("a"), Bytes::from_static(&[7; 16]));
+    let attempt = |number| {
+        let change = change.clone();
+        Some(Attempt { change, number })
+    };
+    let put = |number| {
+        let header = PutHeader {
+            path: path.to_string(),
+            attempt: attempt(number),
+            ..Default::default()
+        };
+        futures::stream::iter([part(Part::Header(header)), data("late"), commit(4)])
+    };
+    let delete = |number| DeleteRequest {
+        path: path.to_string(),
+        attempt: attempt(number),
+    };
+    let copy = |number| CopyRequest {
+        from: "from".to_owned(),
+        to: path.to_string(),
+        create_only: false,
+        attempt: attempt(number),
+    };
+    let superseded =
+        |status: Status| assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "SUPERSEDED"));
+    store.put(&Path::from("from"), "late".into()).await.unwrap();
+    client.put(put(1)).await.unwrap();
+    store.delete(&path).await.unwrap();
+    superseded(client.put(put(0)).await.unwrap_err());
+    superseded(client.copy(copy(0)).await.unwrap_err());
+    let missing = store.head(&path).await;
+    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    store.put(&path, "second".into()).await.unwrap();
+    superseded(client.delete(delete(0)).await.unwrap_err());
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "second");
+
+    let nameless = client.delete(DeleteRequest {
+        path: path.to_string(),
+        attempt: Some(Attempt::default()),
+    });
+    assert_eq!(field(&nameless.await.unwrap_err()), "attempt.change");
     gateway.stop().await;
 }
 
@@ -148,6 +200,35 @@ async fn a_download_goes_on_after_its_connection_has_broken() {
         read.extend(piece);
     }
     assert!(read == content, "{} bytes", read.len());
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_in_the_store_is_repeated_within_bounds_and_counted() {
+    let store = FaultyStore::start(0).await;
+    let (gateway, registry) = Gateway::counting(store.config()).await;
+    gateway.wait_until_serving().await;
+    store.order(
+        [Some(REFUSED); 3]
+            .into_iter()
+            .chain([Some(StoreFault::DoneButRefused); 20]),
+    );
+    // The client of the tests would repeat the call.
+    let head = HeadRequest {
+        path: "a".to_owned(),
+        ..Default::default()
+    };
+    let status = gateway.client().head(head).await.unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "STORE_UNAVAILABLE")
+    );
+    assert_eq!(store.met.counts().values().sum::<usize>(), 6);
+    let counted = counts(&registry);
+    for failure in ["Throttled", "Server"] {
+        let line = format!("storage_store_failures_total{{failure=\"{failure}\"}} 3\n");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
     gateway.stop().await;
 }
 

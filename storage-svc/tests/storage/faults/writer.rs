@@ -15,6 +15,7 @@ use super::{
     ledger::{Failure, Ledger},
     model::{Act, LEAST_SIZE, Outcome, Value},
     script::{Purpose, script},
+    watch::longer_than,
 };
 
 /// Objects that all writers write, read and delete.
@@ -77,7 +78,9 @@ impl Writer {
             let kind = self.script.random_range(0..200);
             let what = format!("writer {} operation {operation} kind {kind}", self.number);
             if tokio::time::timeout(DEADLINE, self.act(operation, kind)).await.is_err() {
-                self.ledger.violation(format!("{what}: did not end"));
+                let at_work = longer_than(DEADLINE / 4);
+                self.ledger
+                    .violation(format!("{what}: did not end. Under way in the gateways: {at_work}"));
             }
         }
     }

@@ -1,0 +1,257 @@
+//! Views of the web page that people gave a name: one small JSON file in a folder of its own.
+//!
+//! The other services know nothing of them, and the gateway has no other state, so a file is enough. It is replaced as a
+//! whole, so a crash leaves the old or the new one; gateways that share the folder take turns by a lock.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+/// How many views are kept at most.
+const MOST_VIEWS: usize = 500;
+/// The longest name, in characters.
+const LONGEST_NAME: usize = 100;
+/// The longest query, in bytes: as long as an address may be in all browsers and proxies, about.
+const LONGEST_QUERY: usize = 8 * 1024;
+/// More than all views can need.
+const LARGEST_FILE: u64 = 8 << 20;
+
+const FILE: &str = "views.json";
+const LOCK: &str = "views.lock";
+
+/// A view under its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct View {
+    /// Unique among the views.
+    pub(crate) name: String,
+    /// What follows `?` in the page's address.
+    pub(crate) query: String,
+}
+
+/// Why a view is not kept, found or forgotten.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ViewsError {
+    #[error("views cannot be saved: the gateway has no folder for them; name one under views.directory in its file")]
+    Off,
+    #[error("the name of a view got {0:?}; it takes 1 to {LONGEST_NAME} characters, none of them a control character")]
+    Name(String),
+    #[error("the query of a view is {0} bytes long; it takes at most {LONGEST_QUERY}, without control characters")]
+    Query(usize),
+    #[error("a view is saved with JSON such as {{\"query\": \"view=assets\"}}: {0}")]
+    Body(String),
+    #[error("there are {MOST_VIEWS} views already; delete one first")]
+    TooMany,
+    #[error("there is no view called {0:?}")]
+    Unknown(String),
+    #[error("{}: {source}", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("{}: not a file of saved views: {source}; mend it, or move it away", path.display())]
+    Broken { path: PathBuf, source: serde_json::Error },
+    #[error("{}: larger than {LARGEST_FILE} bytes, so not a file of saved views; move it away", path.display())]
+    TooLarge { path: PathBuf },
+    #[error("the view could not be kept")]
+    Task,
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Content {
+    views: Vec<View>,
+}
+
+/// Keeps views; by default, none. Its methods block.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    folder: Option<PathBuf>,
+}
+
+impl Views {
+    /// Keeps views in this folder, which is created when the first one is saved.
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// All views by name.
+    pub(crate) fn list(&self) -> Result<Vec<View>, ViewsError> {
+        // The file is replaced as a whole, so reading needs no lock.
+        Ok(read(&self.folder()?.join(FILE))?.views)
+    }
+
+    /// Keeps a view, in the place of one that is called so already.
+    pub(crate) fn save(&self, view: View) -> Result<View, ViewsError> {
+        let name = view.name.trim();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(ViewsError::Name(view.name.chars().take(2 * LONGEST_NAME).collect()));
+        }
+        if view.query.len() > LONGEST_QUERY || view.query.chars().any(char::is_control) {
+            return Err(ViewsError::Query(view.query.len()));
+        }
+        let view = View {
+            name: name.to_owned(),
+            query: view.query,
+        };
+        self.change(|views| {
+            match views.binary_search_by(|known| known.name.cmp(&view.name)) {
+                Ok(at) => views[at] = view.clone(),
+                Err(_) if views.len() >= MOST_VIEWS => return Err(ViewsError::TooMany),
+                Err(at) => views.insert(at, view.clone()),
+            }
+            Ok(())
+        })?;
+        Ok(view)
+    }
+
+    /// Forgets a view.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), ViewsError> {
+        self.change(|views| {
+            let at = views
+                .iter()
+                .position(|known| known.name == name)
+                .ok_or_else(|| ViewsError::Unknown(name.chars().take(LONGEST_NAME).collect()))?;
+            views.remove(at);
+            Ok(())
+        })
+    }
+
+    fn folder(&self) -> Result<&Path, ViewsError> {
+        self.folder.as_deref().ok_or(ViewsError::Off)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<View>) -> Result<(), ViewsError>) -> Result<(), ViewsError> {
+        let folder = self.folder()?;
+        let failed = |source| ViewsError::Folder {
+            path: folder.to_owned(),
+            source,
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        let lock = File::create(folder.join(LOCK)).map_err(failed)?;
+        // Held until the file is closed.
+        lock.lock().map_err(failed)?;
+        let path = folder.join(FILE);
+        let mut content = read(&path)?;
+        content.views.sort_by(|one, other| one.name.cmp(&other.name));
+        change(&mut content.views)?;
+        write(folder, &path, &content).map_err(failed)
+    }
+}
+
+/// The file's content; nothing when there is none.
+fn read(path: &Path) -> Result<Content, ViewsError> {
+    let failed = |source| ViewsError::Folder {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(ViewsError::TooLarge { path: path.to_owned() });
+    }
+    serde_json::from_slice(&bytes).map_err(|source| ViewsError::Broken {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Replaces the file as a whole.
+fn write(folder: &Path, path: &Path, content: &Content) -> io::Result<()> {
+    let mut file = NamedTempFile::new_in(folder)?;
+    serde_json::to_writer_pretty(&mut file, content)?;
+    file.write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    // So that the new name outlives a crash too.
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(name: &str, query: &str) -> View {
+        View {
+            name: name.to_owned(),
+            query: query.to_owned(),
+        }
+    }
+
+    #[test]
+    fn views_are_kept_replaced_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("made/when/needed");
+        let views = Views::new(Some(at.clone()));
+        assert_eq!(views.list().unwrap(), []);
+        views.save(view("Web", "view=allocations&by=namespace")).unwrap();
+        views.save(view(" Äpfel ", "")).unwrap();
+        views.save(view("Web", "view=assets")).unwrap();
+        let expected = [view("Web", "view=assets"), view("Äpfel", "")];
+        assert_eq!(Views::new(Some(at)).list().unwrap(), expected);
+        views.remove("Web").unwrap();
+        assert!(matches!(views.remove("Web"), Err(ViewsError::Unknown(_))));
+        assert_eq!(views.list().unwrap(), [view("Äpfel", "")]);
+    }
+
+    #[test]
+    fn without_a_folder_the_error_says_what_to_set() {
+        let error = Views::default().save(view("a", "")).unwrap_err();
+        assert!(error.to_string().contains("views.directory"), "{error}");
+        assert!(matches!(Views::default().list(), Err(ViewsError::Off)));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = Views::new(Some(folder.path().to_owned()));
+        for name in ["", "  ", "a\nb", &"x".repeat(LONGEST_NAME + 1)] {
+            assert!(matches!(views.save(view(name, "")), Err(ViewsError::Name(_))), "{name}");
+        }
+        let long = "x".repeat(LONGEST_QUERY + 1);
+        assert!(matches!(views.save(view("a", &long)), Err(ViewsError::Query(_))));
+        let full = Content {
+            views: (0..MOST_VIEWS).map(|at| view(&format!("{at:04}"), "")).collect(),
+        };
+        write(folder.path(), &folder.path().join(FILE), &full).unwrap();
+        assert!(matches!(views.save(view("one more", "")), Err(ViewsError::TooMany)));
+        views.save(view("0007", "view=assets")).unwrap();
+        assert_eq!(views.list().unwrap()[7], view("0007", "view=assets"));
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_ours_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        fs::write(&path, "[1, 2").unwrap();
+        let views = Views::new(Some(folder.path().to_owned()));
+        assert!(matches!(views.list(), Err(ViewsError::Broken { .. })));
+        assert!(matches!(views.save(view("a", "")), Err(ViewsError::Broken { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[1, 2");
+        File::create(&path).unwrap().set_len(LARGEST_FILE + 1).unwrap();
+        assert!(matches!(views.list(), Err(ViewsError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn writers_take_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let views = Views::new(Some(folder.path().to_owned()));
+                scope.spawn(move || {
+                    for at in 0..5 {
+                        views.save(view(&format!("{writer} {at}"), "")).unwrap();
+                    }
+                });
+            }
+        });
+        let views = Views::new(Some(folder.path().to_owned()));
+        assert_eq!(views.list().unwrap().len(), 40);
+    }
+}

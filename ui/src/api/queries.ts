@@ -1,0 +1,126 @@
+/** The page's questions, each asked once at a time and remembered for a while. */
+
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { ApiError, ask, type Parameters, request } from "./client";
+import type {
+  Allocation,
+  AllocationTopline,
+  Asset,
+  AssetTopline,
+  Cluster,
+  SavedView,
+  SavedViews,
+  Status,
+  SummarySets,
+} from "./types";
+
+/** Answers change when a release is published, which the page learns within this time. */
+const FRESH_MS = 60_000;
+
+function useAnswer<T>(path: string, parameters: Parameters, enabled = true) {
+  return useQuery({
+    queryKey: [path, parameters],
+    queryFn: ({ signal }) => ask<T>(path, parameters, signal),
+    placeholderData: keepPreviousData,
+    staleTime: FRESH_MS,
+    enabled,
+  });
+}
+
+/** One set of allocations over the whole window, in order. */
+export function useAllocations(parameters: Parameters, enabled = true) {
+  return useAnswer<Record<string, Allocation>[]>(
+    "model/allocation",
+    { ...parameters, accumulate: true },
+    enabled,
+  );
+}
+
+/** What everything together cost, and how many items there are. */
+export function useAllocationTopline(parameters: Parameters) {
+  return useAnswer<AllocationTopline>("model/allocation/summary/topline", parameters);
+}
+
+export function useSummaries(parameters: Parameters, enabled = true) {
+  return useAnswer<SummarySets>("model/allocation/summary", parameters, enabled);
+}
+
+export function useAssets(parameters: Parameters, enabled = true) {
+  return useAnswer<Record<string, Asset>[]>("model/assets", parameters, enabled);
+}
+
+export function useAssetTopline(parameters: Parameters, enabled = true) {
+  return useAnswer<AssetTopline>("model/assets/topline", parameters, enabled);
+}
+
+export type ValuesOf = "allocation" | "assets";
+
+/** Values of a field that contain a text. */
+export function useValues(of: ValuesOf, window: string, field: string, search: string, enabled: boolean) {
+  const query = useAnswer<{ data: string[] }>(
+    `model/${of}/autocomplete`,
+    { window, field, search, limit: 50 },
+    enabled && field !== "",
+  );
+  return { values: query.data?.data ?? [], busy: query.isFetching, error: query.error };
+}
+
+export function useClusters() {
+  return useQuery({
+    queryKey: ["clusters"],
+    queryFn: ({ signal }) => ask<Cluster[]>("model/clusters/status", {}, signal),
+    staleTime: FRESH_MS,
+    refetchInterval: FRESH_MS,
+  });
+}
+
+/** Undefined until it is known; null when it cannot be found out. */
+export function useCurrency(): string | null | undefined {
+  const query = useQuery({
+    queryKey: ["configs"],
+    queryFn: ({ signal }) => ask<{ currencyCode: string }>("model/productConfigs", {}, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  return query.error ? null : query.data?.currencyCode;
+}
+
+/** Release and ingest, watched more closely while ingest works. */
+export function useStatus() {
+  return useQuery({
+    queryKey: ["status"],
+    queryFn: ({ signal }) => request<Status>("status", { signal }),
+    refetchInterval: ({ state }) =>
+      state.data?.ingest?.state === "idle" && state.data.ready ? 15_000 : 2_000,
+  });
+}
+
+export function useSavedViews() {
+  const queries = useQueryClient();
+  const list = useQuery({
+    queryKey: ["views"],
+    queryFn: ({ signal }) => request<SavedViews>("views", { signal }),
+    staleTime: FRESH_MS,
+  });
+  const reload = () => queries.invalidateQueries({ queryKey: ["views"] });
+  const save = useMutation({
+    mutationFn: ({ name, query }: SavedView) =>
+      request<SavedView>(`views/${encodeURIComponent(name)}`, {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ query }),
+      }),
+    onSettled: reload,
+  });
+  const remove = useMutation({
+    mutationFn: (name: string) =>
+      request<undefined>(`views/${encodeURIComponent(name)}`, { method: "DELETE" }),
+    onSettled: reload,
+  });
+  return { list, save, remove };
+}
+
+/** Only what may go away by itself is tried again. */
+export function retry(failures: number, error: Error): boolean {
+  const status = error instanceof ApiError ? error.status : 0;
+  return failures < 2 && (status === 0 || status === 429 || status >= 503);
+}
