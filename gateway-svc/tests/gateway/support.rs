@@ -9,7 +9,6 @@ use service_kit::{
     certs::DevelopmentCa,
     client::EndpointConfig,
     config::CommonConfig,
-    telemetry::LogConfig,
     tls::{self, TlsFiles},
 };
 use tempfile::TempDir;

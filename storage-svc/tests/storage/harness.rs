@@ -14,7 +14,6 @@ use service_kit::{
     client::{Endpoint, EndpointConfig},
     config::CommonConfig,
     metrics::ServerMetrics,
-    telemetry::LogConfig,
     tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
 use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageMetrics, StorageServer, StorageSvcError, StoreConfig};

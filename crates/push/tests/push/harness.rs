@@ -16,7 +16,6 @@ use service_kit::{
     certs::DevelopmentCa,
     client::EndpointConfig,
     config::CommonConfig,
-    telemetry::LogConfig,
     tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
 use storage_svc::{Config, Limits, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
