@@ -128,6 +128,9 @@ https://{{ include "fedcost.object" . }}:{{ include "fedcost.port" . }}
 {{- else if eq .key "gateway" -}}
 {{- $_ := set $config "query" $address.query -}}
 {{- $_ := set $config "ingest" $address.ingest -}}
+{{- if $root.Values.views.existingClaim -}}
+{{- $_ := set $config "views" (dict "directory" "/views") -}}
+{{- end -}}
 {{- else -}}
 {{- $_ := set $config "storage" $address.storage -}}
 {{- end -}}
