@@ -39,7 +39,7 @@ finish() {
     rm -rf "$data"
 }
 trap finish EXIT
-"$bin/fedcost" demo-data --dir "$data/bucket" >/dev/null
+"$bin/fedcost" demo-data --bucket "$data/bucket" >/dev/null
 export STORAGE_PORT INGEST_PORT QUERY_PORT GATEWAY_PORT
 STORAGE_PORT=$(free_port) INGEST_PORT=$(free_port) QUERY_PORT=$(free_port) GATEWAY_PORT=$(free_port)
 "$root/deploy/dev/run.sh" --data "$data" --bucket "$data/bucket" --bin "$bin" >"$data/ready" 2>"$data/log" &
