@@ -33,7 +33,7 @@ cp "$data"/certs/service/collector/{cert,key}.pem "$data/tls"
 
 start_services() { # TRACING; the demo's bucket is made anew, so that there is something to ingest
     rm -rf "$data/bucket"
-    "$bin/fedcost" demo-data --dir "$data/bucket" >/dev/null
+    "$bin/fedcost" demo-data --bucket "$data/bucket" >/dev/null
     export STORAGE_PORT INGEST_PORT QUERY_PORT GATEWAY_PORT
     STORAGE_PORT=$(free_port) INGEST_PORT=$(free_port) QUERY_PORT=$(free_port) GATEWAY_PORT=$(free_port)
     : >"$data/ready"

@@ -150,7 +150,7 @@ async def main():
 async def soak(given, folder, processes):
     fedcost = given.bin / "fedcost"
     run = lambda *arguments: subprocess.run([fedcost, *arguments], check=True, stdout=subprocess.DEVNULL)
-    run("demo-data", "--dir", str(folder / "bucket"))
+    run("demo-data", "--bucket", str(folder / "bucket"))
     for service in ("storage-svc", "ingest-svc", "query-svc", "gateway-svc"):
         run("certs", "issue", "--service", service, "--dir", str(folder / "certs"))
     ports = iter(free_ports(20))
