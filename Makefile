@@ -10,7 +10,7 @@ UI_PAGE := ui/built/page/index.html
 UI_PACKAGES := ui/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui ui-if-possible test test-stores test-helm test-alerts test-jaeger test-clients test-ui soak lint lint-ui bench bench-storage bench-crates
+.PHONY: help demo ui ui-if-possible test test-model test-stores test-helm test-alerts test-jaeger test-clients test-soak test-ui lint lint-ui bench bench-ingest bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,8 +38,11 @@ endif
 test: ## Run all tests; they install what they need under target/
 	$(CARGO) test --workspace
 
+test-model: ## Play 500 random histories of a bucket against a model of what its tables must hold
+	FEDCOST_SEQUENCES=500 $(CARGO) test --release --package ingest-svc --lib -- model --nocapture
+
 test-stores: ## Test the storage gateway over MinIO, Azurite and fake-gcs-server; installs them under target/ with Go and npm
-	$(CARGO) test --package storage-svc --test storage --test stores -- --test-threads 2
+	$(CARGO) test --workspace --test storage --test stores -- --test-threads 2
 
 test-helm: ## Check the Helm chart, its network policies and the alert rules; installs helm and kubeconform with Go
 	tests/helm/run.sh
@@ -47,17 +50,20 @@ test-helm: ## Check the Helm chart, its network policies and the alert rules; in
 test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
 	tests/alerts/run.sh
 
+test-jaeger: ## Test the traces in a real Jaeger; installs it under target/ with Go
+	tests/jaeger/run.sh
+
 test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
 	tests/clients/run.sh
 
-soak: ## Ten minutes of traffic with rolling restarts and renewed certificates: no failed request, no growth in memory
-	$(CARGO) build --release --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc
-	python3 tests/soak/soak.py --bin target/release
+test-soak: ## Ten minutes of traffic with rolling restarts and renewed certificates: no failed request, no growth in memory
+	tests/soak/run.sh
 
 test-ui: ui ## Test the web page: its logic, and in Chromium over the golden bucket; installs Debian's chromium
 	cd ui && $(NPM) test
 	ui/tests/install-chromium.sh
-	$(CARGO) build --package fedcost
+	@# The program as `make test` builds it: by itself it would be built anew, with fewer features.
+	$(CARGO) test --workspace --no-run --test fedcost
 	cd ui && $(NPM) run test:browser
 
 lint-ui: $(UI_PACKAGES)
@@ -74,6 +80,9 @@ lint: ## Check the format, and deny the warnings of clippy
 
 bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the same files
 	tests/bench/month.sh
+
+bench-ingest: ## Time ingest: a month of 900,000 rows, a changed file, and a cycle over 56,000 files without news
+	tests/bench/ingest.sh
 
 bench-storage: ## Time reads and writes through the storage gateway, beside the same on MinIO and a local folder
 	$(CARGO) bench --package storage-svc --bench gateway

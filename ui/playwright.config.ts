@@ -7,6 +7,10 @@ export default defineConfig({
   fullyParallel: true,
   // The service under test runs on the same processors.
   workers: 2,
+  // What is tested is what the page shows, not how soon on a busy machine.
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
+  retries: 1,
   forbidOnly: Boolean(process.env["CI"]),
   reporter: [["list"]],
   use: {

@@ -85,6 +85,9 @@ impl Options {
                     ingest_svc::config::DEFAULT_RETENTION_HOURS,
                 ),
                 memory_bytes: ingest_svc::config::DEFAULT_MEMORY_MIB << 20,
+                keep_releases: ingest_svc::config::DEFAULT_KEEP_RELEASES,
+                lease: ingest_svc::config::DEFAULT_LEASE,
+                steps: ingest_svc::steps::Steps::default(),
             },
             // On loopback a look costs nothing, and a person waits for the first release.
             follow: Duration::from_millis(250),
@@ -246,12 +249,11 @@ impl AllInOne {
         ];
 
         // One registry shows the numbers of all services; a label tells them apart.
-        let refresh = options.ingest.refresh;
         let (registry, metrics) = service_kit::metrics::registry(|registry| {
             (
                 ServerMetrics::register(registry),
                 StorageMetrics::register(registry),
-                IngestMetrics::register(registry, refresh),
+                IngestMetrics::register(registry, &options.ingest),
                 QueryMetrics::register(registry),
                 GatewayMetrics::register(registry),
             )

@@ -1,14 +1,22 @@
 //! The subcommands.
 
+pub(crate) mod backup;
 pub(crate) mod certs;
+pub(crate) mod connection;
 pub(crate) mod demo_data;
 pub(crate) mod inspect;
 pub(crate) mod push;
+pub(crate) mod releases;
+pub(crate) mod repair;
 pub(crate) mod up;
+pub(crate) mod verify;
 
 use service_kit::{config, process};
 
-use self::{certs::CertsError, demo_data::DemoDataError, inspect::InspectError, push::PushCommandError, up::UpError};
+use self::{
+    backup::BackupError, certs::CertsError, demo_data::DemoDataError, inspect::InspectError, push::PushCommandError,
+    releases::ReleasesError, repair::RepairError, up::UpError, verify::VerifyError,
+};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,14 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Push(#[from] PushCommandError),
     #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Repair(#[from] RepairError),
+    #[error(transparent)]
+    Releases(#[from] ReleasesError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
     Certs(#[from] CertsError),
 }
 
@@ -33,6 +49,9 @@ impl CommandError {
             Self::DemoData(error) => error.is_usage(),
             Self::Inspect(error) => error.is_usage(),
             Self::Push(error) => error.is_usage(),
+            Self::Backup(error) => error.is_usage(),
+            Self::Repair(error) => error.is_usage(),
+            Self::Releases(_) | Self::Verify(_) => false,
             Self::Certs(error) => error.is_usage(),
         };
         if asked_wrongly {

@@ -10,7 +10,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use service_kit::process;
 
-use self::commands::{CommandError, certs, demo_data, inspect, push, up};
+use self::commands::{CommandError, backup, certs, demo_data, inspect, push, releases, repair, up, verify};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -38,6 +38,11 @@ enum Command {
     DemoData(demo_data::Arguments),
     Inspect(inspect::Arguments),
     Push(push::Arguments),
+    Repair(repair::Arguments),
+    Releases(releases::Arguments),
+    Verify(verify::Arguments),
+    Backup(backup::BackupArguments),
+    Restore(backup::RestoreArguments),
     Certs(certs::Arguments),
 }
 
@@ -55,6 +60,11 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::DemoData(arguments) => Ok(demo_data::run(&arguments)?),
         Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
         Command::Push(arguments) => Ok(push::run(arguments)?),
+        Command::Repair(arguments) => Ok(repair::run(&arguments)?),
+        Command::Releases(arguments) => Ok(releases::run(arguments)?),
+        Command::Backup(arguments) => Ok(backup::backup(&arguments)?),
+        Command::Restore(arguments) => Ok(backup::restore(&arguments)?),
+        Command::Verify(arguments) => Ok(verify::run(&arguments)?),
         Command::Certs(arguments) => Ok(certs::run(&arguments)?),
     }
 }

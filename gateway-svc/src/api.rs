@@ -12,6 +12,7 @@ mod filter;
 #[cfg(test)]
 mod golden_tests;
 mod incoming;
+mod ingest;
 mod json;
 mod number;
 pub(crate) mod openapi;

@@ -4,7 +4,10 @@ use std::{future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use fedcost_proto::{
-    ingest::v1::{GetStatusRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
+    ingest::v1::{
+        Coverage, GetCoverageRequest, GetStatusRequest, ListFilesRequest, ListReleasesRequest, ListReleasesResponse,
+        RepairRequest, SourceFile, Status as IngestStatus, ingest_service_client::IngestServiceClient,
+    },
     query::v1::{
         AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
         ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAssetsRequest,
@@ -102,10 +105,64 @@ impl Upstream {
         let response = within(Instant::now() + STATUS_TIMEOUT, ask).await?;
         Ok(response.status.unwrap_or_default())
     }
+
+    /// The ETL files that ingest knows, of one cluster or of all.
+    pub(crate) async fn files(
+        &self,
+        cluster: &str,
+        failed_only: bool,
+        deadline: Instant,
+    ) -> Result<Vec<SourceFile>, ApiError> {
+        let ask = || {
+            let mut ingest = self.ingest.clone();
+            let request = ListFilesRequest {
+                cluster: cluster.to_owned(),
+                failed_only,
+            };
+            async move { ingest.list_files(request).await }
+        };
+        let mut pages = within(deadline, ask).await?;
+        let mut files = Vec::new();
+        let all = async {
+            while let Some(page) = pages.message().await? {
+                files.extend(page.files);
+            }
+            Ok(files)
+        };
+        timeout_at(deadline, all)
+            .await
+            .map_err(|_| ApiError::TimedOut)?
+            .map_err(ApiError::Upstream)
+    }
+
+    /// Which windows there are, of one cluster or of all.
+    pub(crate) async fn coverage(&self, cluster: &str, deadline: Instant) -> Result<Vec<Coverage>, ApiError> {
+        let ask = || {
+            let (mut ingest, cluster) = (self.ingest.clone(), cluster.to_owned());
+            async move { ingest.get_coverage(GetCoverageRequest { cluster }).await }
+        };
+        Ok(within(deadline, ask).await?.coverages)
+    }
+
+    pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {
+        let ask = || {
+            let mut ingest = self.ingest.clone();
+            async move { ingest.list_releases(ListReleasesRequest {}).await }
+        };
+        within(deadline, ask).await
+    }
+
+    pub(crate) async fn repair(&self, request: RepairRequest, deadline: Instant) -> Result<(), ApiError> {
+        let ask = || {
+            let (mut ingest, request) = (self.ingest.clone(), request.clone());
+            async move { ingest.repair(request).await }
+        };
+        within(deadline, ask).await.map(drop)
+    }
 }
 
-/// Asks, and asks again when the connection failed: a replica that ends hands over to another one, and nothing that is asked
-/// here changes anything. An answer that has begun is not asked for again.
+/// Asks, and asks again when the connection failed: a replica that ends hands over to another one, and what is asked here
+/// twice comes to the same as once. An answer that has begun is not asked for again.
 async fn within<T, F>(deadline: Instant, ask: impl FnMut() -> F) -> Result<T, ApiError>
 where
     F: Future<Output = Result<Response<T>, Status>>,

@@ -8,7 +8,10 @@ use service_kit::{
     config::{CommonConfig, ConfigError, duration, load_yaml},
 };
 
-use crate::cycle::{Retention, Settings};
+use crate::{
+    cycle::{Retention, Settings},
+    steps::Steps,
+};
 
 /// The configuration of the service.
 #[derive(Debug, Clone)]
@@ -33,6 +36,10 @@ struct RawConfig {
     retention: RawRetention,
     #[serde(default = "default_memory")]
     memory_mib: u64,
+    #[serde(default = "default_keep_releases", with = "duration")]
+    keep_releases: Duration,
+    #[serde(default = "default_lease", with = "duration")]
+    lease: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +58,19 @@ pub const DEFAULT_RETENTION_HOURS: u32 = 49;
 /// MiB of memory for decoding and writing, unless told otherwise.
 pub const DEFAULT_MEMORY_MIB: u64 = 768;
 
+/// How long releases can be returned to after a newer one, unless told otherwise.
+pub const DEFAULT_KEEP_RELEASES: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the right to write holds for a writer that is not heard of, unless told otherwise.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// Readers hold on to a release for as long as their questions take.
+const SHORTEST_KEEP: Duration = Duration::from_secs(60 * 60);
+/// A table's log is kept for so long (`delta.logRetentionDuration`), and a release is of no use without it.
+const LONGEST_KEEP: Duration = Duration::from_secs(28 * 24 * 60 * 60);
+/// Below this, a slow answer of the store would lose the lease.
+const SHORTEST_LEASE: Duration = Duration::from_secs(5);
+/// The longest that a lease is respected.
+const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
+
 /// Between two cycles at least: below this, the bucket would be listed without a pause.
 pub const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 /// Less than this holds no file at all.
@@ -62,6 +82,14 @@ fn default_refresh() -> Duration {
 
 fn default_memory() -> u64 {
     DEFAULT_MEMORY_MIB
+}
+
+fn default_keep_releases() -> Duration {
+    DEFAULT_KEEP_RELEASES
+}
+
+fn default_lease() -> Duration {
+    DEFAULT_LEASE
 }
 
 impl Default for RawRetention {
@@ -105,6 +133,18 @@ impl RawConfig {
                 format!("{LEAST_MEMORY_MIB} or more"),
             ));
         }
+        for (key, found, shortest, longest) in [
+            ("keep_releases", self.keep_releases, SHORTEST_KEEP, LONGEST_KEEP),
+            ("lease", self.lease, SHORTEST_LEASE, LONGEST_LEASE),
+        ] {
+            if !(shortest..=longest).contains(&found) {
+                return Err(invalid(
+                    key,
+                    format!("{found:?}"),
+                    format!("{shortest:?} to {longest:?}"),
+                ));
+            }
+        }
         Ok(Config {
             server: self.server,
             storage: self.storage,
@@ -112,6 +152,9 @@ impl RawConfig {
                 refresh: self.refresh,
                 retention: Retention::of(self.retention.days, self.retention.hours),
                 memory_bytes: self.memory_mib << 20,
+                keep_releases: self.keep_releases,
+                lease: self.lease,
+                steps: Steps::default(),
             },
         })
     }

@@ -1,69 +1,38 @@
 //! One cycle: find, ingest, derive, publish.
 
+mod load;
+mod partition_work;
+mod plan;
+mod releases;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
+    time::Instant,
 };
 
-use arrow::array::RecordBatch;
 use bingen::Pipeline;
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::{error::DataFusionError, prelude::SessionContext};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lake::{Lake, LakeError, Partition, PublishedRelease, Resolution, TableName, TableState};
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use lake::{Holder, Lake, LakeError, Lease, NewRelease, Partition, PublishedRelease, TableName, TableState};
+use object_store::ObjectStore;
 use service_kit::telemetry;
-use tokio::sync::Semaphore;
-use tracing::{Instrument as _, Span, field, info, info_span, warn};
+use tracing::{Instrument as _, field, info, info_span, warn};
 
-use crate::{
-    derive::BaseRows,
-    ingest::{self, DecodeFileError, FindError, FoundFile, SourceFile},
-    metrics::ClusterFiles,
-    partition::{FileKey, Rewritten, rewrite},
-    status::{Progress, State, StatusBoard},
+use self::{
+    load::Released,
+    partition_work::{Done, Surroundings},
+    plan::{Plan, plan},
 };
-
-/// How ingest behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// From the start of one cycle to the start of the next.
-    pub refresh: Duration,
-    /// Which windows are kept.
-    pub retention: Retention,
-    /// Bytes of memory for files being decoded and partitions being written, about.
-    pub memory_bytes: u64,
-}
-
-/// Which windows are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Days of daily windows; `None` keeps all.
-    pub daily: Option<u32>,
-    /// Hours of hourly windows; `None` keeps all.
-    pub hourly: Option<u32>,
-}
-
-impl Retention {
-    /// As many days and hours as given, of which 0 keeps all.
-    pub fn of(days: u32, hours: u32) -> Self {
-        let limit = |count| (count > 0).then_some(count);
-        Self {
-            daily: limit(days),
-            hourly: limit(hours),
-        }
-    }
-
-    fn keeps(self, file: &FoundFile, now: DateTime<Utc>) -> bool {
-        let oldest = match file.resolution {
-            Resolution::Day => self.daily.map(|days| now - TimeDelta::days(i64::from(days))),
-            Resolution::Hour => self.hourly.map(|hours| now - TimeDelta::hours(i64::from(hours))),
-        };
-        oldest.is_none_or(|oldest| file.window.end > oldest)
-    }
-}
+pub use crate::settings::{Retention, Settings};
+use crate::{
+    ingest::{self, FindError},
+    orders::{Orders, Pending},
+    partition::Rewritten,
+    status::{Progress, State, StatusBoard},
+    steps::{Next, Step},
+};
 
 /// Why a cycle failed. What it had written is not in the release, and is cleared up by the next cycle.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +61,17 @@ pub enum CycleError {
     /// The lake could not be read or written.
     #[error(transparent)]
     Lake(#[from] LakeError),
+    /// A data file of the lake is gone or damaged.
+    #[error("partition {partition} of {pipeline} is damaged and will be made anew from its ETL files: {source}", pipeline = pipeline.as_str())]
+    Damaged {
+        /// Of which ETL files the rows are.
+        pipeline: Pipeline,
+        /// The partition.
+        partition: Partition,
+        /// What is wrong with it.
+        #[source]
+        source: LakeError,
+    },
     /// A table could not be derived.
     #[error("cannot derive from partition {partition}: {source}")]
     Derive {
@@ -104,26 +84,33 @@ pub enum CycleError {
     /// Shutdown came first.
     #[error("stopped before the cycle ended")]
     Stopped,
+    /// A test ended the cycle here.
+    #[error("ended after the step {0:?}")]
+    Ended(Step),
 }
 
-/// A file decodes to about this many times its size, counting the columns and what writing them takes.
-const MEMORY_PER_FILE_BYTE: u64 = 6;
-/// Rows kept from a partition take about this many times the size of their compressed files.
-const MEMORY_PER_STORED_BYTE: u64 = 20;
-/// The most that is unpacked of one compressed file.
-const LARGEST_UNPACKED_FILE: u64 = 1 << 30;
-/// Files read from the store at once, per partition.
-const CONCURRENT_READS: usize = 4;
-/// Memory permits are in this unit, since a semaphore counts to 2^29 or so.
-const PERMIT_BYTES: u64 = 64 * 1024;
-
-/// What the released tables hold. Ingest is the only writer, so this is read once and then kept.
-struct Released {
-    release: Option<PublishedRelease>,
-    tables: BTreeMap<TableName, TableState>,
-    /// The ETL files that were read, by path.
-    files: BTreeMap<String, SourceFile>,
+impl CycleError {
+    /// Tells a partition that is damaged from a store that fails.
+    fn of_partition((pipeline, partition): (Pipeline, Partition), source: LakeError) -> Self {
+        let is_damaged = match &source {
+            LakeError::Store { source, .. } => matches!(source, object_store::Error::NotFound { .. }),
+            LakeError::Parquet { .. } | LakeError::Arrow { .. } => true,
+            _ => false,
+        };
+        if is_damaged {
+            Self::Damaged {
+                pipeline,
+                partition,
+                source,
+            }
+        } else {
+            Self::Lake(source)
+        }
+    }
 }
+
+/// Between two looks whether the data files that the release names are all there, and whether some are not needed.
+const UPKEEP: TimeDelta = TimeDelta::hours(1);
 
 /// Runs cycles over one bucket.
 pub(crate) struct Ingest {
@@ -131,38 +118,41 @@ pub(crate) struct Ingest {
     lake: Lake,
     settings: Settings,
     status: StatusBoard,
+    orders: Orders,
     session: SessionContext,
+    lease: Lease,
+    /// What is released. Kept for as long as nobody else publishes.
     released: Option<Released>,
-}
-
-/// What is to be done in one partition of one pipeline.
-#[derive(Default)]
-struct Work {
-    read: Vec<FoundFile>,
-    removed: Vec<SourceFile>,
-}
-
-/// What was done.
-struct Done {
-    tables: Vec<(TableName, Rewritten)>,
-    files: Vec<SourceFile>,
+    /// Partitions to be made anew.
+    damaged: BTreeSet<(Pipeline, Partition)>,
+    /// When data files were last looked for, and when unneeded ones were last cleared away.
+    last_check: Option<DateTime<Utc>>,
+    last_upkeep: Option<DateTime<Utc>>,
+    /// When the cycle began.
+    started: Instant,
 }
 
 impl Ingest {
-    pub(crate) fn new(bucket: Arc<dyn ObjectStore>, settings: Settings, status: StatusBoard) -> Self {
+    pub(crate) fn new(bucket: Arc<dyn ObjectStore>, settings: Settings, status: StatusBoard, orders: Orders) -> Self {
+        let lake = Lake::new(Arc::clone(&bucket));
         Self {
-            lake: Lake::new(Arc::clone(&bucket)),
+            lease: Lease::new(lake.clone(), Holder::this(), settings.lease),
+            lake,
             bucket,
             settings,
             status,
+            orders,
             session: SessionContext::new(),
             released: None,
+            damaged: BTreeSet::new(),
+            last_check: None,
+            last_upkeep: None,
+            started: Instant::now(),
         }
     }
 
     /// Runs a cycle. Whatever the result, the next cycle starts from what is released.
-    pub(crate) async fn run(&mut self) -> Result<(), CycleError> {
-        let now = Utc::now();
+    pub(crate) async fn run(&mut self, now: DateTime<Utc>) -> Result<(), CycleError> {
         self.status.update(|status| {
             status.state = State::Finding;
             status.cycle += 1;
@@ -179,10 +169,11 @@ impl Ingest {
             rows = field::Empty,
         );
         telemetry::note_trace(&span);
-        let result = self.cycle(now).instrument(span.clone()).await;
+        self.started = Instant::now();
+        let orders = self.orders.take();
+        let result = self.cycle(&orders, now).instrument(span.clone()).await;
         let _entered = span.enter();
-        let ended = Utc::now();
-        let duration_ms = (ended - now).num_milliseconds();
+        let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let progress = self.status.now().progress;
         span.record("files", progress.files_read);
         span.record("bytes", progress.bytes_read);
@@ -203,42 +194,61 @@ impl Ingest {
             ),
             Err(error) => {
                 self.released = None;
+                self.orders.put_back(orders);
+                if let CycleError::Damaged {
+                    pipeline, partition, ..
+                } = error
+                {
+                    self.damaged.insert((*pipeline, *partition));
+                }
                 warn!(duration_ms, %error, "cycle failed; the last release is still served");
             }
         }
+        let ended = Utc::now();
         self.status.update(|status| {
             status.state = State::Idle;
             status.cycle_ended = Some(ended);
-            match &result {
-                Ok(()) => status.last_success = Some(ended),
-                Err(_) => status.cycles_failed += 1,
-            }
-            if let Some(released) = &self.released {
-                status.clusters_files = Arc::new(ClusterFiles::of(released.files.values()));
+            status.cycles_failed += u64::from(result.is_err());
+            status.last_cycle_ms = duration_ms;
+            if result.is_ok() {
+                status.last_success = Some(ended);
             }
             status.last_error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         });
         result
     }
 
-    async fn cycle(&mut self, now: DateTime<Utc>) -> Result<(), CycleError> {
-        let released = match self.released.take() {
-            Some(released) => released,
-            None => self.load().await?,
-        };
-        self.status.update(|status| {
-            status.release = released.release.as_ref().map(|published| published.release.clone());
-        });
+    async fn step(&self, step: Step) -> Result<(), CycleError> {
+        match self.settings.steps.taken(step).await {
+            Next::Continue => Ok(()),
+            Next::Die => Err(CycleError::Ended(step)),
+        }
+    }
 
-        let mut found = ingest::find(&self.bucket).await?;
-        found.retain(|file| self.settings.retention.keeps(file, now));
-        let work = plan(&found, &released.files);
-        let touched: BTreeSet<Partition> = work.keys().map(|(_, partition)| *partition).collect();
+    async fn cycle(&mut self, orders: &Pending, now: DateTime<Utc>) -> Result<(), CycleError> {
+        let released = self.current().await?;
+        if self.last_check.is_none_or(|last| now - last > UPKEEP) {
+            self.damaged.extend(self.find_damage(&released.tables).await?);
+            self.last_check = Some(now);
+        }
+        self.show(&released);
+
+        let ingest::Found {
+            mut files,
+            clusters,
+            second_files,
+            foreign,
+        } = ingest::find(&self.bucket).await?;
+        files.retain(|file| self.settings.retention.keeps(file, now));
+        let work = plan(&files, &released.files, orders, &self.damaged, now);
         self.status.update(|status| {
             status.state = State::Ingesting;
             let read = || work.values().flat_map(|work| &work.read);
+            status.second_files = second_files;
+            status.foreign_objects = foreign;
+            status.clusters = Arc::clone(&clusters);
             status.progress = Progress {
-                files_found: found.len() as u64,
+                files_found: files.len() as u64,
                 files_to_read: read().count() as u64,
                 bytes_to_read: read().map(|file| file.size).sum(),
                 files_removed: work.values().map(|work| work.removed.len() as u64).sum(),
@@ -246,251 +256,174 @@ impl Ingest {
                 ..Progress::default()
             };
         });
-        drop(found);
+        drop(files);
         if work.is_empty() && released.release.is_some() {
             self.released = Some(released);
             return Ok(());
         }
 
-        let mut files = released.files;
-        for removed in work.values().flat_map(|work| &work.removed) {
-            files.remove(&removed.path);
-        }
-        let permits = self.permits_for(self.settings.memory_bytes);
-        let memory = Semaphore::new(permits as usize);
-        let parallel = std::thread::available_parallelism().map_or(2, usize::from);
-        let done: Vec<Done> = stream::iter(work)
-            .map(|((pipeline, partition), work)| {
-                self.ingest(&memory, &released.tables, pipeline, partition, work, now)
-                    .instrument(info_span!("partition", pipeline = pipeline.as_str(), %partition))
-            })
-            .buffer_unordered(parallel)
-            .try_collect()
-            .await?;
-
-        self.status.update(|status| status.state = State::Publishing);
-        let mut tables = released.tables;
-        for part in done {
-            for (table, rewritten) in part.tables {
-                apply(&mut tables, table, rewritten);
-            }
-            files.extend(part.files.into_iter().map(|file| (file.path.clone(), file)));
-        }
-        for partition in touched {
-            let rewritten = self.remember(&tables, &files, partition, now).await?;
-            apply(&mut tables, TableName::SourceFiles, rewritten);
-        }
-        let mut committed = BTreeMap::new();
-        for (name, table) in tables {
-            committed.insert(name, self.lake.commit(name, table.files, now).await?);
-        }
-        let versions = committed
-            .iter()
-            .filter_map(|(name, table)| Some((*name, table.released()?)))
-            .collect();
-        let release = self
-            .lake
-            .publish_release(released.release.as_ref(), versions, Utc::now())
-            .await?;
-        info!(
-            release = release.release.number,
-            rows = release.release.rows,
-            "published"
+        let token = self.lease.take(now).await?;
+        // The lease is renewed beside the work, which ends on the spot when the lease is lost.
+        let mut lease = std::mem::replace(
+            &mut self.lease,
+            Lease::new(self.lake.clone(), Holder::this(), self.settings.lease),
         );
-        self.status
-            .update(|status| status.release = Some(release.release.clone()));
-        self.released = Some(Released {
-            release: Some(release),
-            tables: committed,
-            files,
-        });
+        let written = tokio::select! {
+            written = self.write(released, work, clusters, token, now) => written,
+            lost = keep(&mut lease) => Err(lost.into()),
+        };
+        self.lease = lease;
+        // A process that was killed would not give it up either.
+        if !matches!(written, Err(CycleError::Ended(_))) {
+            self.lease.give_up(now).await;
+        }
+        self.released = Some(written?);
+        self.damaged.clear();
         Ok(())
     }
 
-    async fn load(&self) -> Result<Released, CycleError> {
-        let release = self.lake.load_release().await?;
-        let mut tables: BTreeMap<_, _> = TableName::ALL
-            .into_iter()
-            .map(|name| (name, TableState::empty(name)))
-            .collect();
-        for (name, table) in release.iter().flat_map(|published| &published.release.tables) {
-            tables.insert(*name, self.lake.table_at(*name, table.version).await?);
-        }
-        let mut files = BTreeMap::new();
-        let source_files = TableName::SourceFiles;
-        for file in tables.get(&source_files).into_iter().flat_map(|table| &table.files) {
-            let batches = self.lake.read_file(source_files, file).await?;
-            let read = ingest::from_batches(file.partition.resolution, &batches);
-            files.extend(read.into_iter().map(|file| (file.path.clone(), file)));
-        }
-        Ok(Released { release, tables, files })
-    }
-
-    fn permits_for(&self, bytes: u64) -> u32 {
-        let limit = self.settings.memory_bytes.div_ceil(PERMIT_BYTES).max(1);
-        let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, limit);
-        u32::try_from(permits).unwrap_or(u32::MAX)
-    }
-
-    /// Reads the new and changed files of a partition and rewrites the partition in all tables.
-    async fn ingest(
-        &self,
-        memory: &Semaphore,
-        tables: &BTreeMap<TableName, TableState>,
-        pipeline: Pipeline,
-        partition: Partition,
-        work: Work,
+    /// Does the work, and publishes what comes of it.
+    async fn write(
+        &mut self,
+        released: Released,
+        work: Plan,
+        clusters: Arc<BTreeSet<String>>,
+        token: u64,
         now: DateTime<Utc>,
-    ) -> Result<Done, CycleError> {
-        let base = match pipeline {
-            Pipeline::Allocations => TableName::Allocations,
-            _ => TableName::Assets,
+    ) -> Result<Released, CycleError> {
+        let Released {
+            release,
+            tables,
+            files,
+            is_own,
+        } = released;
+        let release = match release {
+            Some(release) => Some(self.lake.fence(&release, token).await?),
+            None => None,
         };
-        let present = |table| tables.get(&table).map_or(&[][..], |state| state.files.as_slice());
-        let stored: u64 = present(base)
-            .iter()
-            .filter(|file| file.partition == partition)
-            .map(|file| file.size)
-            .sum();
-        let to_read: u64 = work.read.iter().map(|file| file.size).sum();
-        let needed = self.permits_for(to_read * MEMORY_PER_FILE_BYTE + stored * MEMORY_PER_STORED_BYTE);
-        // The semaphore is never closed.
-        let _permit = memory.acquire_many(needed).await.map_err(|_| CycleError::Stopped)?;
+        self.step(Step::Listed).await?;
 
-        let mut rows = Vec::new();
-        let mut files = Vec::new();
-        let mut replaced: HashSet<FileKey> = work
-            .removed
-            .iter()
-            .map(|file| (file.cluster.clone(), file.window.start))
+        let touched: BTreeSet<Partition> = work.keys().map(|(_, partition)| *partition).collect();
+        let mut known = files;
+        let removed: Vec<String> = work
+            .values()
+            .flat_map(|work| work.removed.iter().map(|file| file.path.clone()))
             .collect();
-        let mut reads = stream::iter(work.read)
-            .map(|file| {
-                let span = info_span!(
-                    "file",
-                    path = %file.path,
-                    cluster = file.cluster,
-                    table = %base,
-                    window.start = %file.window.start,
-                    window.end = %file.window.end,
-                    bytes = file.size,
-                    rows = field::Empty,
-                    otel.status_code = field::Empty,
-                );
-                self.read(file).instrument(span)
-            })
-            .buffered(CONCURRENT_READS);
-        while let Some((file, decoded)) = reads.try_next().await? {
-            match decoded {
-                Ok(batch) => {
-                    let count = batch.num_rows() as u64;
-                    self.status.progress(|progress| {
-                        progress.files_read += 1;
-                        progress.rows += count;
-                    });
-                    files.push(SourceFile::read(&file, count, None, now));
-                    replaced.insert((file.cluster, file.window.start));
-                    rows.push(batch);
+        let mut tables = tables;
+        let mut changed = BTreeSet::new();
+        let mut read = Vec::new();
+        // Assets come first: what the bill added to them is shared out to the allocations.
+        let (assets, others): (Plan, Plan) = work
+            .into_iter()
+            .partition(|((pipeline, _), _)| *pipeline == Pipeline::Assets);
+        for work in [assets, others] {
+            let around = Surroundings {
+                tables: &tables,
+                known: &known,
+                clusters: &clusters,
+                memory: self.memory(),
+                now,
+            };
+            let parallel = std::thread::available_parallelism().map_or(2, usize::from);
+            let (this, around) = (&*self, &around);
+            let done: Vec<Done> = stream::iter(work)
+                .map(|((pipeline, partition), work)| {
+                    this.ingest(around, pipeline, partition, work)
+                        .instrument(info_span!("partition", pipeline = pipeline.as_str(), %partition))
+                })
+                .buffer_unordered(parallel)
+                .try_collect()
+                .await?;
+            for part in done {
+                for (table, rewritten) in part.tables {
+                    changed.extend((!rewritten.is_empty()).then_some(table));
+                    apply(&mut tables, table, rewritten);
                 }
-                Err(error) => {
-                    // What an earlier version of the file gave is kept: stale figures beat none.
-                    warn!(path = %file.path, %error, "file set aside");
-                    self.status.progress(|progress| progress.files_failed += 1);
-                    files.push(SourceFile::read(&file, 0, Some(error.to_string()), now));
-                }
+                read.extend(part.files);
             }
         }
-        drop(reads);
 
-        let failed = |source| CycleError::Derive { partition, source };
-        let base_rows = BaseRows::new(base, &rows).map_err(failed)?;
-        let mut rewritten = Vec::new();
-        let change = rewrite(&self.lake, base, partition, present(base), &replaced, rows, now).await?;
-        rewritten.push((base, change));
-        for &table in base.derived() {
-            let rows = base_rows.derive(&self.session, table).await.map_err(failed)?;
-            let change = rewrite(&self.lake, table, partition, present(table), &replaced, rows, now).await?;
-            rewritten.push((table, change));
+        self.status.update(|status| status.state = State::Publishing);
+        let present = Arc::make_mut(&mut known);
+        for path in &removed {
+            present.remove(path);
         }
-        self.status.progress(|progress| progress.partitions_written += 1);
-        Ok(Done {
-            tables: rewritten,
-            files,
-        })
+        present.extend(read.into_iter().map(|file| (file.path.clone(), file)));
+        for partition in touched {
+            let rewritten = self.remember(&tables, &known, partition, now).await?;
+            changed.insert(TableName::SourceFiles);
+            apply(&mut tables, TableName::SourceFiles, rewritten);
+        }
+        let release = self
+            .commit_and_publish(
+                release,
+                &mut tables,
+                |table| !is_own || changed.contains(&table),
+                token,
+                now,
+            )
+            .await?;
+        let released = Released {
+            release: Some(release),
+            tables,
+            files: known,
+            is_own: true,
+        };
+        self.show(&released);
+        self.keep_up(&released, now).await?;
+        Ok(released)
     }
 
-    async fn read(&self, file: FoundFile) -> Result<(FoundFile, Result<RecordBatch, DecodeFileError>), CycleError> {
-        let read = async { self.bucket.get(&file.path).await?.bytes().await };
-        let bytes: Bytes = read.await.map_err(|source| CycleError::Read {
-            path: file.path.clone(),
-            source,
-        })?;
-        self.status
-            .progress(|progress| progress.bytes_read += bytes.len() as u64);
-        let path = file.path.clone();
-        tokio::task::spawn_blocking(move || {
-            let decoded = ingest::decode(&file, &bytes, LARGEST_UNPACKED_FILE);
-            (file, decoded)
-        })
-        .await
-        .inspect(|(_, decoded)| {
-            let span = Span::current();
-            match decoded {
-                Ok(batch) => span.record("rows", batch.num_rows()),
-                Err(_) => span.record("otel.status_code", "ERROR"),
-            };
-        })
-        .map_err(|source| CycleError::Decode { path, source })
-    }
-
-    /// Writes down which files of a partition were read.
-    async fn remember(
+    /// Commits tables, and publishes a release that names all of them. Tables that are known to be as they should are
+    /// not committed; what an interrupted writer has left in the log of another is undone.
+    async fn commit_and_publish(
         &self,
-        tables: &BTreeMap<TableName, TableState>,
-        files: &BTreeMap<String, SourceFile>,
-        partition: Partition,
+        previous: Option<PublishedRelease>,
+        tables: &mut BTreeMap<TableName, TableState>,
+        may_differ: impl Fn(TableName) -> bool,
+        token: u64,
         now: DateTime<Utc>,
-    ) -> Result<Rewritten, CycleError> {
-        let table = TableName::SourceFiles;
-        let removed = tables
-            .get(&table)
-            .into_iter()
-            .flat_map(|state| &state.files)
-            .filter(|file| file.partition == partition)
-            .map(|file| file.path.clone())
-            .collect();
-        let mut present: Vec<&SourceFile> = files.values().filter(|file| file.partition() == partition).collect();
-        present.sort_by(|a, b| a.cluster.cmp(&b.cluster));
-        let mut added = Vec::new();
-        if let (Some(first), Some(last)) = (present.first(), present.last()) {
-            let clusters = (first.cluster.clone(), last.cluster.clone());
-            let batch = ingest::to_batch(&present).map_err(|source| LakeError::Arrow { table, source })?;
-            added.push(
-                self.lake
-                    .write_file(table, partition, clusters, vec![batch], now)
-                    .await?,
-            );
+    ) -> Result<PublishedRelease, CycleError> {
+        for (name, table) in tables.iter_mut() {
+            if table.version.is_none() || may_differ(*name) {
+                let files = std::mem::take(&mut table.files);
+                *table = self.lake.commit(*name, files, now).await?;
+                self.step(Step::TableCommitted).await?;
+            }
         }
-        Ok(Rewritten { removed, added })
+        self.step(Step::AllCommitted).await?;
+        let new = NewRelease {
+            tables: versions(tables),
+            writer: token,
+            above: self.highest_record(previous.as_ref()).await?,
+            rolled_back_to: None,
+        };
+        // The time is that of the cycle's beginning and what has passed since, which tests can set.
+        let published = now + TimeDelta::from_std(self.started.elapsed()).unwrap_or_default();
+        self.publish(previous.as_ref(), new, published).await
     }
 }
 
-/// What differs between the bucket and what was read of it.
-fn plan(found: &[FoundFile], known: &BTreeMap<String, SourceFile>) -> BTreeMap<(Pipeline, Partition), Work> {
-    let mut work: BTreeMap<(Pipeline, Partition), Work> = BTreeMap::new();
-    let mut present = HashSet::new();
-    for file in found {
-        present.insert(file.path.as_ref());
-        if !known.get(file.path.as_ref()).is_some_and(|read| read.is_current(file)) {
-            let key = (file.pipeline, file.partition());
-            work.entry(key).or_default().read.push(file.clone());
+/// The version of each table that there is.
+fn versions(tables: &BTreeMap<TableName, TableState>) -> BTreeMap<TableName, lake::TableVersion> {
+    let released = tables
+        .iter()
+        .filter_map(|(name, table)| Some((*name, table.released()?)));
+    released.collect()
+}
+
+/// Renews a lease until it is lost. A store that fails is asked again until the lease would have run out.
+async fn keep(lease: &mut Lease) -> LakeError {
+    let mut renewed = tokio::time::Instant::now();
+    loop {
+        tokio::time::sleep(lease.renewal()).await;
+        match lease.renew(Utc::now()).await {
+            Ok(()) => renewed = tokio::time::Instant::now(),
+            Err(error @ LakeError::LeaseLost { .. }) => return error,
+            Err(error) if renewed.elapsed() >= lease.length() => return error,
+            Err(error) => warn!(%error, "the lease cannot be renewed; trying again"),
         }
     }
-    for file in known.values().filter(|file| !present.contains(file.path.as_str())) {
-        let key = (file.pipeline, file.partition());
-        work.entry(key).or_default().removed.push(file.clone());
-    }
-    work
 }
 
 fn apply(tables: &mut BTreeMap<TableName, TableState>, table: TableName, rewritten: Rewritten) {

@@ -2,14 +2,21 @@
 //! tables, and publishes releases. It reaches the bucket only through the storage gateway.
 
 pub mod config;
+mod coverage;
 pub mod cycle;
 mod derive;
 mod grpc;
 mod ingest;
 mod metrics;
+mod orders;
 mod partition;
+mod reconcile;
 mod runner;
+mod settings;
 pub mod status;
+pub mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +37,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::Config;
-use self::{cycle::Ingest, grpc::IngestHandlers, runner::Runner, status::StatusBoard};
+use self::{
+    cycle::{Ingest, Settings},
+    grpc::IngestHandlers,
+    orders::Orders,
+    runner::Runner,
+    status::StatusBoard,
+};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "ingest-svc";
@@ -49,7 +62,7 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), IngestSvcError> {
     let board = StatusBoard::new();
     let (registry, server_metrics) = service_kit::metrics::registry(|registry| {
-        metrics::register(registry, board.clone(), config.settings.refresh);
+        metrics::register(registry, board.clone(), &config.settings);
         ServerMetrics::register(registry)
     });
     run(config, board, server_metrics, Some(registry), listener, shutdown).await
@@ -60,10 +73,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
 pub struct IngestMetrics(StatusBoard);
 
 impl IngestMetrics {
-    /// Registers what ingest tells, of a service that looks at the bucket every `refresh`. Call it once per registry.
-    pub fn register(registry: &mut Registry, refresh: Duration) -> Self {
+    /// Registers what ingest tells, of a service with these settings. Call it once per registry.
+    pub fn register(registry: &mut Registry, settings: &Settings) -> Self {
         let board = StatusBoard::new();
-        metrics::register(registry, board.clone(), refresh);
+        metrics::register(registry, board.clone(), settings);
         Self(board)
     }
 }
@@ -95,12 +108,15 @@ async fn run(
     let bucket = GatewayStore::connect(&config.storage, trust_domain.clone(), &tls)?;
     let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
 
-    let refresh = config.settings.refresh;
-    let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone());
-    let (runner, requests) = Runner::new(ingest, refresh, status);
+    let (refresh, retention) = (config.settings.refresh, config.settings.retention);
+    let orders = Orders::default();
+    let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone(), orders.clone());
+    let (runner, requests) = Runner::new(ingest, refresh, status, orders);
     let handlers = IngestHandlers {
         requests,
         lake: Lake::new(bucket),
+        refresh,
+        retention,
         shutdown: shutdown.clone(),
     };
     let service = IngestServiceServer::new(handlers)

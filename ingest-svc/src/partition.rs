@@ -26,6 +26,12 @@ pub(crate) struct Rewritten {
     pub added: Vec<DataFile>,
 }
 
+impl Rewritten {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+}
+
 /// Takes the rows of these windows out of a partition's files, and puts `rows` in. Only files that may hold rows of
 /// the clusters concerned are read and written again.
 pub(crate) async fn rewrite(

@@ -5,13 +5,14 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use chrono::Utc;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cycle::Ingest,
+    cycle::{CycleError, Ingest},
+    orders::{Orders, Repair},
     status::{State, Status, StatusBoard},
 };
 
@@ -27,10 +28,19 @@ pub(crate) struct Asked {
     cycle: u64,
 }
 
+/// Asks to return to a release; the answer is the number of the one that does.
+#[derive(Debug)]
+struct RollBack {
+    number: u64,
+    answer: oneshot::Sender<Result<u64, CycleError>>,
+}
+
 /// By this, whoever may asks for cycles.
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
     sender: mpsc::Sender<()>,
+    roll_backs: mpsc::Sender<RollBack>,
+    orders: Orders,
     status: StatusBoard,
 }
 
@@ -44,6 +54,33 @@ impl Requests {
             started: idle && self.sender.try_send(()).is_ok(),
             cycle: if idle { status.cycle + 1 } else { status.cycle },
         }
+    }
+
+    /// Has files read again by the next cycle, which is asked for.
+    pub(crate) fn repair(&self, repair: Repair) -> Asked {
+        self.orders.repair(repair);
+        self.refresh_after()
+    }
+
+    /// Has everything read again by the next cycle, which is asked for.
+    pub(crate) fn reset(&self) -> Asked {
+        self.orders.reset();
+        self.refresh_after()
+    }
+
+    /// Asks for a cycle that begins later than now: one that is running may have taken its orders already.
+    fn refresh_after(&self) -> Asked {
+        Asked {
+            started: self.sender.try_send(()).is_ok(),
+            cycle: self.status.now().cycle + 1,
+        }
+    }
+
+    /// Returns to a release, once no cycle is running. None when ingest stops first.
+    pub(crate) async fn roll_back(&self, number: u64) -> Option<Result<u64, CycleError>> {
+        let (answer, answered) = oneshot::channel();
+        self.roll_backs.send(RollBack { number, answer }).await.ok()?;
+        answered.await.ok()
     }
 
     /// Waits for the cycle that answers a request to end.
@@ -71,18 +108,27 @@ pub(crate) struct Runner {
     status: StatusBoard,
     refresh: Duration,
     requests: mpsc::Receiver<()>,
+    roll_backs: mpsc::Receiver<RollBack>,
 }
 
 impl Runner {
-    pub(crate) fn new(ingest: Ingest, refresh: Duration, status: StatusBoard) -> (Self, Requests) {
+    pub(crate) fn new(ingest: Ingest, refresh: Duration, status: StatusBoard, orders: Orders) -> (Self, Requests) {
         let (sender, requests) = mpsc::channel(1);
+        let (roll_back_sender, roll_backs) = mpsc::channel(1);
         let runner = Self {
             ingest,
             status: status.clone(),
             refresh,
             requests,
+            roll_backs,
         };
-        (runner, Requests { sender, status })
+        let requests = Requests {
+            sender,
+            roll_backs: roll_back_sender,
+            orders,
+            status,
+        };
+        (runner, requests)
     }
 
     /// Runs until `shutdown`, which ends a running cycle on the spot: what it wrote is cleared up by the next one.
@@ -96,7 +142,7 @@ impl Runner {
         let mut retries = delays.build();
         loop {
             let started = Instant::now();
-            let Some(result) = shutdown.run_until_cancelled(self.ingest.run()).await else {
+            let Some(result) = shutdown.run_until_cancelled(self.ingest.run(Utc::now())).await else {
                 return;
             };
             let next = match result {
@@ -108,10 +154,20 @@ impl Runner {
             };
             let due = Utc::now() + next.saturating_duration_since(Instant::now());
             self.status.update(|status| status.next_cycle = Some(due));
-            tokio::select! {
-                () = sleep_until(next) => {}
-                Some(()) = self.requests.recv() => {}
-                () = shutdown.cancelled() => return,
+            loop {
+                tokio::select! {
+                    () = sleep_until(next) => break,
+                    Some(()) = self.requests.recv() => break,
+                    Some(asked) = self.roll_backs.recv() => {
+                        let rolled = self.ingest.roll_back(asked.number, Utc::now());
+                        let Some(done) = shutdown.run_until_cancelled(rolled).await else {
+                            return;
+                        };
+                        // Whoever asked may have gone away.
+                        let _gone = asked.answer.send(done);
+                    }
+                    () = shutdown.cancelled() => return,
+                }
             }
         }
     }

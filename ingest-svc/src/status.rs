@@ -1,12 +1,15 @@
 //! What ingest is doing, for logs and for whoever asks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use lake::Release;
 use tokio::sync::watch;
 
-use crate::metrics::ClusterFiles;
+use crate::ingest::SourceFile;
 
 /// What ingest does now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Progress {
     pub files_read: u64,
     /// Of these, set aside since they could not be read.
     pub files_failed: u64,
+    /// Of these, read though something in them is odd.
+    pub files_with_warnings: u64,
     /// Files that left the bucket or the retention period.
     pub files_removed: u64,
     /// Bytes to be read.
@@ -68,10 +73,22 @@ pub struct Status {
     pub next_cycle: Option<DateTime<Utc>>,
     /// When a cycle last ended well.
     pub last_success: Option<DateTime<Utc>>,
+    /// How long the last cycle took, in milliseconds.
+    pub last_cycle_ms: u64,
     /// Cycles that failed since the process started.
     pub cycles_failed: u64,
-    /// What is known of each cluster's files.
-    pub(crate) clusters_files: Arc<BTreeMap<String, ClusterFiles>>,
+    /// Bytes of data files that were cleared away since the process started.
+    pub bytes_cleared: u64,
+    /// The federated clusters that have a folder.
+    pub clusters: Arc<BTreeSet<String>>,
+    /// Files that are not read, since a newer one is of the same window.
+    pub second_files: u64,
+    /// Objects among the ETL files that are none by their name.
+    pub foreign_objects: u64,
+    /// Files that are set aside.
+    pub files_set_aside: u64,
+    /// The ETL files that were read, by path.
+    pub(crate) files: Arc<BTreeMap<String, SourceFile>>,
 }
 
 /// The one place where the status is kept.

@@ -39,6 +39,33 @@ impl Served {
     }
 }
 
+/// Which release is to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AsOf {
+    /// The one that is served.
+    Served,
+    /// The one of this number.
+    Number(u64),
+    /// The one that was the newest at this time.
+    Time(DateTime<Utc>),
+}
+
+impl AsOf {
+    /// What the parameter takes.
+    pub(crate) const TAKES: &'static str = "the number of a release, or a time such as 2026-03-01T00:00:00Z";
+
+    /// Reads the parameter; none for what it does not take.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "" => Some(Self::Served),
+            text => match text.parse() {
+                Ok(number) => Some(Self::Number(number)),
+                Err(_) => text.parse().ok().map(Self::Time),
+            },
+        }
+    }
+}
+
 /// Why a release was not loaded.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
@@ -62,6 +89,8 @@ const DICTIONARY_GROWTH: (usize, usize) = (2, 64 << 20);
 pub(crate) struct Releases {
     lake: Lake,
     served: Arc<ArcSwapOption<Served>>,
+    /// The older release that was last asked for.
+    older: Arc<ArcSwapOption<Served>>,
     warm_bytes: u64,
 }
 
@@ -71,6 +100,7 @@ impl Releases {
         Self {
             lake,
             served: Arc::default(),
+            older: Arc::default(),
             warm_bytes,
         }
     }
@@ -78,6 +108,55 @@ impl Releases {
     /// The release that is served now.
     pub(crate) fn current(&self) -> Option<Arc<Served>> {
         self.served.load_full()
+    }
+
+    /// The release that is to answer; none when none is served, or the one asked for is not on record.
+    pub(crate) async fn as_of(&self, asked: AsOf) -> Result<Option<Arc<Served>>, LakeError> {
+        let Some(current) = self.current() else { return Ok(None) };
+        let release = match asked {
+            AsOf::Served => return Ok(Some(current)),
+            AsOf::Number(number) if number == current.release.number => return Ok(Some(current)),
+            AsOf::Number(number) => self.lake.recorded_release(number).await?,
+            AsOf::Time(time) => self.newest_at(time).await?,
+        };
+        let Some(release) = release else { return Ok(None) };
+        let loaded = [Some(current.clone()), self.older.load_full()];
+        if let Some(loaded) = loaded
+            .into_iter()
+            .flatten()
+            .find(|loaded| loaded.release.has_tables_of(&release))
+        {
+            return Ok(Some(loaded));
+        }
+        let older = Arc::new(Served {
+            tables: self.blocks_of(&release).await?,
+            release,
+            loaded: Utc::now(),
+            // Blocks are known by their files, so what both releases name is in memory once.
+            warm: Arc::clone(&current.warm),
+        });
+        self.older.store(Some(Arc::clone(&older)));
+        Ok(Some(older))
+    }
+
+    async fn newest_at(&self, time: DateTime<Utc>) -> Result<Option<Release>, LakeError> {
+        for number in self.lake.recorded_releases().await?.into_iter().rev() {
+            match self.lake.recorded_release(number).await? {
+                Some(release) if release.published <= time => return Ok(Some(release)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn blocks_of(&self, release: &Release) -> Result<BTreeMap<TableName, Vec<Arc<BlockSpec>>>, LakeError> {
+        let mut tables = BTreeMap::new();
+        for (name, table) in &release.tables {
+            let state = self.lake.table_at(*name, table.version).await?;
+            let blocks = BlockSpec::of_table(*name, &state.files).into_iter().map(Arc::new);
+            tables.insert(*name, blocks.collect());
+        }
+        Ok(tables)
     }
 
     /// Looks for a newer release every `interval`. Health answers SERVING from the first one on.
@@ -118,16 +197,18 @@ impl Releases {
         if etag.is_none() || etag == followed.seen {
             return Ok(None);
         }
-        let Some(published) = self.lake.load_release().await? else {
+        let Some(release) = self.lake.served_release().await? else {
             return Ok(None);
         };
-        let release = published.release;
-        let mut tables = BTreeMap::new();
-        for (name, table) in &release.tables {
-            let state = self.lake.table_at(*name, table.version).await?;
-            let blocks = BlockSpec::of_table(*name, &state.files).into_iter().map(Arc::new);
-            tables.insert(*name, blocks.collect::<Vec<_>>());
+        if self
+            .current()
+            .is_some_and(|served| served.release.has_tables_of(&release))
+        {
+            // A writer has only put its token there.
+            followed.seen = etag;
+            return Ok(None);
         }
+        let tables = self.blocks_of(&release).await?;
         followed.renew_grown_dictionary();
         let warm = Arc::clone(&followed.warm);
         let derived = tables.iter().filter(|(name, _)| name.is_derived());

@@ -8,7 +8,12 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/controls.css";
-import "./styles/figures.css";
+import "./styles/calendar.css";
+import "./styles/tiles.css";
+import "./styles/charts.css";
+import "./styles/tables.css";
+import "./styles/notes.css";
+import "./styles/details.css";
 
 applyTheme();
 

@@ -32,3 +32,21 @@ test("release and ingest are shown live", async ({ page }) => {
   await expect(pipeline).toContainText("Up to date");
   await expect(pipeline).toContainText("310 found");
 });
+
+test("the health of each cluster's data names what is missing", async ({ page }) => {
+  await page.goto(url({ view: "clusters", window: WEEK }));
+  const table = page.getByRole("region", { name: "Health of each cluster's data" });
+  await expect(table.locator("tbody tr")).toHaveCount(4);
+  const columns = await table.locator("thead th").allInnerTexts();
+  expect(columns).toContain("Allocations, daily");
+  const missing = async (cluster: string) => {
+    const row = table.getByRole("row", { name: new RegExp(`^${cluster}`) });
+    const text = await row
+      .locator("td")
+      .nth(columns.indexOf("Allocations, daily") - 1)
+      .innerText();
+    return Number(/([\d,]+) missing/.exec(text)?.[1]?.replaceAll(",", ""));
+  };
+  // The bucket ended long ago, and of one cluster a day is missing before that.
+  expect(await missing("prod-eu")).toBe((await missing("prod-us")) + 1);
+});

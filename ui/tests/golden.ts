@@ -54,7 +54,7 @@ export const test = base.extend<{ page: Page; expectErrors: (pattern: RegExp) =>
       const allowed: RegExp[] = [];
       page.on("pageerror", (error) => errors.push(`error: ${error.message}`));
       page.on("console", (message) => {
-        if (message.type() === "error") errors.push(`console: ${message.text()}`);
+        if (message.type() === "error") errors.push(`console: ${message.text()} ${message.location().url}`);
       });
       page.on("request", (request) => {
         if (new URL(request.url()).origin !== own) errors.push(`a request to ${request.url()}`);

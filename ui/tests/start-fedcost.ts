@@ -43,7 +43,7 @@ function ready(child: ChildProcess, program: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (what: string) => reject(new Error(`${program}: ${what}\n${log.slice(-20).join("\n")}`));
     const timer = setTimeout(() => fail("was not ready in time"), READY_WITHIN_MS);
-    child.once("error", (error) => fail(`${error.message}; build it with cargo build --package fedcost`));
+    child.once("error", (error) => fail(`${error.message}; make test-ui builds it`));
     child.once("exit", (code) => fail(`ended with ${code}`));
     if (child.stderr) createInterface(child.stderr).on("line", (line) => log.push(line));
     if (child.stdout) {

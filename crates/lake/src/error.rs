@@ -50,6 +50,24 @@ pub enum LakeError {
         /// The number that the release would have had.
         number: u64,
     },
+    /// A release was asked for that is not on record.
+    #[error("release {number} is not on record: it was never published, or was cleared away")]
+    NoSuchRelease {
+        /// Its number.
+        number: u64,
+    },
+    /// Another writer is at work.
+    #[error("another ingest-svc is writing the lake: {holder}; this one waits for its turn")]
+    Busy {
+        /// Who.
+        holder: crate::Holder,
+    },
+    /// Another writer took the lease over.
+    #[error("lost the lease of the lake to another ingest-svc: {holder}; what was not published is dropped")]
+    LeaseLost {
+        /// Who has it, as far as is known.
+        holder: String,
+    },
     /// Rows could not be encoded as Parquet, or decoded from it.
     #[error("table {table}: {source}")]
     Parquet {

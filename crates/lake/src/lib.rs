@@ -5,10 +5,12 @@
 //! time. A [`Release`] names one Delta version of every table, so that readers see all tables change at once.
 
 mod error;
+mod lease;
 mod partition;
 mod release;
 pub mod schema;
 mod table;
+mod vacuum;
 mod write;
 
 use std::sync::Arc;
@@ -16,9 +18,11 @@ use std::sync::Arc;
 use object_store::{ObjectStore, path::Path};
 
 pub use error::LakeError;
+pub use lease::{Holder, Lease};
 pub use partition::{DataFile, Partition, Resolution};
-pub use release::{PublishedRelease, Release, TableVersion};
+pub use release::{NewRelease, Pin, PublishedRelease, Release, TableVersion};
 pub use table::{TableName, TableState};
+pub use vacuum::{Cleared, DataObjects};
 pub use write::decode_file;
 
 /// Folder of the lake in the bucket.

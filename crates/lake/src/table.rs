@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use deltalake_core::{
     DeltaTable, DeltaTableError,
     kernel::{
-        Action, StructType,
+        Action, MetadataExt as _, StructType,
         engine::arrow_conversion::TryIntoKernel as _,
         transaction::{CommitBuilder, CommitProperties},
     },
@@ -170,8 +170,17 @@ impl Lake {
     ) -> Result<TableState, LakeError> {
         let table = self.open_or_create(name).await?;
         let present = self.state_of(name, &table).await?;
-        let actions = difference(&present.files, &files, now)
+        let mut actions = difference(&present.files, &files, now)
             .map_err(|source| LakeError::table(name)(DeltaTableError::SerializeLogJson { json_err: source }))?;
+        let snapshot = table.snapshot().map_err(LakeError::table(name))?;
+        let schema = delta_schema(name)?;
+        let names = |schema: &StructType| schema.fields().map(|field| field.name().clone()).collect::<Vec<_>>();
+        // A table that an older version created lacks the columns that came since.
+        if names(&snapshot.schema()) != names(&schema) {
+            let metadata = snapshot.metadata().clone().with_schema(&schema);
+            let metadata = metadata.map_err(|error| LakeError::table(name)(error.into()))?;
+            actions.push(Action::Metadata(metadata));
+        }
         if actions.is_empty() {
             return Ok(present);
         }
@@ -181,7 +190,6 @@ impl Lake {
             partition_by: Some(Partition::COLUMNS.map(str::to_owned).to_vec()),
             predicate: None,
         };
-        let snapshot = table.snapshot().map_err(LakeError::table(name))?;
         let committed = CommitBuilder::from(CommitProperties::default())
             .with_actions(actions)
             .build(Some(snapshot), table.log_store(), operation)
@@ -243,7 +251,7 @@ impl Lake {
         })
     }
 
-    fn log_store(&self, name: TableName) -> Result<LogStoreRef, LakeError> {
+    pub(crate) fn log_store(&self, name: TableName) -> Result<LogStoreRef, LakeError> {
         let path = name.path();
         // The scheme is ours: nothing but this log store ever resolves the location.
         let location = Url::parse(&format!("fedcost:///{path}/"))

@@ -21,7 +21,7 @@ use fedcost_proto::{
     ingest::v1::{RefreshRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
     query::v1::query_service_client::QueryServiceClient,
 };
-use ingest_svc::cycle::Retention;
+use ingest_svc::{cycle::Retention, steps::Steps};
 use query_svc::config::LimitsConfig;
 use service_kit::client::Channel;
 use service_kit::{
@@ -48,6 +48,8 @@ pub struct TestOptions {
     pub query_limits: LimitsConfig,
     /// How long a release may take to be ingested and served.
     pub patience: Duration,
+    /// Who is told of each step of a cycle.
+    pub steps: Steps,
 }
 
 impl TestOptions {
@@ -60,6 +62,7 @@ impl TestOptions {
             follow: Duration::from_millis(20),
             query_limits: LimitsConfig::default(),
             patience: Duration::from_secs(120),
+            steps: Steps::default(),
         }
     }
 }
@@ -114,6 +117,7 @@ impl TestCluster {
         let mut wanted = Options::new(folder.path().join("certs"), StoreConfig::directory(options.bucket));
         wanted.ingest.retention = options.retention;
         wanted.ingest.refresh = options.refresh;
+        wanted.ingest.steps = options.steps;
         wanted.follow = options.follow;
         wanted.query_limits = options.query_limits;
         Ok(Self {

@@ -34,6 +34,7 @@ use tonic::Status;
 use tracing::{info, warn};
 
 use self::demo::FillError;
+use super::connection::Services;
 use crate::progress::{IngestView, Screen};
 
 const EXAMPLES: &str = "\
@@ -179,6 +180,15 @@ async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
         days => Retention::of(days, DEFAULT_RETENTION_HOURS),
     };
     let mut services = AllInOne::start(options, listener).await?;
+    let addresses = services.addresses();
+    let told = Services {
+        ingest: addresses.ingest.to_string(),
+        http: format!("http://{}", reachable(addresses.gateway)),
+    };
+    told.write(&arguments.data).map_err(|source| UpError::Data {
+        path: arguments.data.clone(),
+        source,
+    })?;
     let ready = announce(&services, screen.clone());
     let progress = watch(services.ingest(), IngestView::new(screen));
     let outcome = tokio::select! {

@@ -3,7 +3,7 @@
 
 use axum::routing::{MethodRouter, get};
 
-use super::{allocation, asset, autocomplete, cloud_cost, cluster, saved_views, settings, status};
+use super::{allocation, asset, autocomplete, cloud_cost, cluster, ingest, saved_views, settings, status};
 use crate::{
     Gateway,
     parameters::{Parameter, table},
@@ -39,6 +39,14 @@ pub(crate) enum Answer {
     Cluster,
     Clusters,
     Settings,
+    Orchestrator,
+    IngestionRecords,
+    IngestionSummary,
+    MultiCluster,
+    Figures,
+    Releases,
+    /// A word that it was begun.
+    Begun,
     /// Without `code` and `data` around it.
     Plain,
     /// A text for people.
@@ -63,6 +71,26 @@ const ASSET: &[&[&Parameter]] = &[
 ];
 const WEEK: &str = "window=7d";
 const CLOUD_COSTS: &str = "Cloud costs";
+const INGEST: &str = "Ingest";
+
+/// A figure on the quality of the data.
+const fn figure(
+    paths: &'static [&'static str],
+    title: &'static str,
+    handler: fn() -> MethodRouter<Gateway>,
+) -> Endpoint {
+    Endpoint {
+        family: INGEST,
+        paths,
+        title,
+        about: "One figure for each daily window and cluster.",
+        parameters: &[&[&table::CLUSTER]],
+        answer: Answer::Figures,
+        can_be_csv: false,
+        example: "",
+        handler,
+    }
+}
 
 /// All endpoints, in the order in which they are described.
 pub(crate) static ENDPOINTS: &[Endpoint] = &[
@@ -285,6 +313,145 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         can_be_csv: false,
         example: "",
         handler: || get(cloud_cost::autocomplete),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/debug/orchestrator"],
+        title: "What ingest is doing",
+        about: "Its state, progress, release and last error.",
+        parameters: &[],
+        answer: Answer::Orchestrator,
+        can_be_csv: false,
+        example: "",
+        handler: || get(ingest::orchestrator),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/debug/ingestionRecords"],
+        title: "Every file that ingest knows",
+        about: "In order of their paths: what was read of each, and why some were set aside.",
+        parameters: &[&[
+            &table::CLUSTER,
+            &table::RECORD_STATE,
+            &table::OFFSET,
+            &table::RECORDS_LIMIT,
+        ]],
+        answer: Answer::IngestionRecords,
+        can_be_csv: false,
+        example: "state=setAside",
+        handler: || get(ingest::records),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/debug/ingestionSummary"],
+        title: "Which windows there are, and which are missing",
+        about: "Of each cluster, pipeline and resolution.",
+        parameters: &[&[&table::CLUSTER]],
+        answer: Answer::IngestionSummary,
+        can_be_csv: false,
+        example: "",
+        handler: || get(ingest::summary),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/debug/releases"],
+        title: "Releases that can be returned to",
+        about: "Newest first, and which is pinned.",
+        parameters: &[],
+        answer: Answer::Releases,
+        can_be_csv: false,
+        example: "",
+        handler: || get(ingest::releases),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/diagnostics/multicluster"],
+        title: "How all clusters are",
+        about: "Of each pipeline of each cluster, whether it is fresh, complete and free of errors.",
+        parameters: &[],
+        answer: Answer::MultiCluster,
+        can_be_csv: false,
+        example: "",
+        handler: || get(ingest::multicluster),
+    },
+    figure(
+        &["/model/diagnostic/tableWindowCount"],
+        "Windows that the tables have",
+        || get(ingest::figures::table_window_count),
+    ),
+    figure(&["/model/diagnostic/coreCount"], "Cores of nodes", || {
+        get(ingest::figures::core_count)
+    }),
+    figure(&["/model/diagnostic/nodeCount"], "Nodes", || {
+        get(ingest::figures::node_count)
+    }),
+    figure(&["/model/diagnostic/containersPerDay"], "Containers", || {
+        get(ingest::figures::containers_per_day)
+    }),
+    figure(&["/model/diagnostic/nodesPerDay"], "Nodes, by day", || {
+        get(ingest::figures::nodes_per_day)
+    }),
+    figure(
+        &["/model/diagnostic/containerLabelStats"],
+        "Containers that have labels",
+        || get(ingest::figures::container_label_stats),
+    ),
+    figure(
+        &["/model/diagnostic/containerAnnotationStats"],
+        "Containers that have annotations",
+        || get(ingest::figures::container_annotation_stats),
+    ),
+    figure(
+        &["/model/diagnostic/containerWithoutMatchingNode"],
+        "Containers of no node",
+        || get(ingest::figures::container_without_matching_node),
+    ),
+    figure(
+        &["/model/diagnostic/containerDuplicateNoId"],
+        "Containers that occur twice in a file",
+        || get(ingest::figures::container_duplicate_no_id),
+    ),
+    figure(
+        &["/model/diagnostic/containerDuplicateWithId"],
+        "Containers that occur twice with one provider id",
+        || get(ingest::figures::container_duplicate_with_id),
+    ),
+    figure(
+        &["/model/diagnostic/nodeDuplicateNoId"],
+        "Nodes that occur twice in a file",
+        || get(ingest::figures::node_duplicate_no_id),
+    ),
+    figure(
+        &["/model/diagnostic/reconciledCost"],
+        "What ingest added by reconciliation",
+        || get(ingest::figures::reconciled_cost),
+    ),
+    figure(
+        &["/model/diagnostic/overAllocatedCost"],
+        "What was allocated of nodes beyond their cost",
+        || get(ingest::figures::over_allocated_cost),
+    ),
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/etl/allocation/repair"],
+        title: "Read allocations again",
+        about: "Has the files of these windows read again, changed or not. Answers at once; the orchestrator tells how far it is.",
+        parameters: &[&table::TIME, &[&table::CLUSTER]],
+        answer: Answer::Begun,
+        can_be_csv: false,
+        example: WEEK,
+        handler: || get(ingest::repair_allocations),
+    },
+    Endpoint {
+        family: INGEST,
+        paths: &["/model/etl/asset/repair"],
+        title: "Read assets again",
+        about: "Has the files of these windows read again, changed or not. Answers at once; the orchestrator tells how far it is.",
+        parameters: &[&table::TIME, &[&table::CLUSTER]],
+        answer: Answer::Begun,
+        can_be_csv: false,
+        example: WEEK,
+        handler: || get(ingest::repair_assets),
     },
     Endpoint {
         family: "Service",

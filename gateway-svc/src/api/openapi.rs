@@ -27,6 +27,7 @@ use super::{
     cluster::Cluster,
     endpoints::{Answer, ENDPOINTS, Endpoint},
     explanation::Explanation,
+    ingest,
     settings::Settings,
 };
 use crate::{
@@ -190,6 +191,13 @@ fn data(answer: Answer, face: Face) -> RefOr<Schema> {
         (Answer::Cluster, _) => reference("Cluster"),
         (Answer::Clusters, _) => list_of(reference("Cluster")),
         (Answer::Settings, _) => reference("Settings"),
+        (Answer::Orchestrator, _) => reference("Orchestrator"),
+        (Answer::IngestionRecords, _) => list_of(reference("IngestionRecord")),
+        (Answer::IngestionSummary, _) => list_of(reference("IngestionSummary")),
+        (Answer::MultiCluster, _) => reference("MultiCluster"),
+        (Answer::Figures, _) => list_of(reference("DiagnosticFigures")),
+        (Answer::Releases, _) => reference("Releases"),
+        (Answer::Begun, _) => text().into(),
         (Answer::Plain | Answer::Text | Answer::Nothing, _) => {
             ObjectBuilder::new().schema_type(SchemaType::AnyValue).into()
         }
@@ -228,6 +236,12 @@ fn components() -> utoipa::openapi::Components {
         Cluster::schemas,
         Settings::schemas,
         Explanation::schemas,
+        ingest::Orchestrator::schemas,
+        ingest::Record::schemas,
+        ingest::Summary::schemas,
+        ingest::MultiCluster::schemas,
+        ingest::Figures::schemas,
+        ingest::Releases::schemas,
     ] {
         collect(&mut schemas);
     }
@@ -239,6 +253,12 @@ fn components() -> utoipa::openapi::Components {
         (Cluster::name(), Cluster::schema()),
         (Settings::name(), Settings::schema()),
         (Explanation::name(), Explanation::schema()),
+        (ingest::Orchestrator::name(), ingest::Orchestrator::schema()),
+        (ingest::Record::name(), ingest::Record::schema()),
+        (ingest::Summary::name(), ingest::Summary::schema()),
+        (ingest::MultiCluster::name(), ingest::MultiCluster::schema()),
+        (ingest::Figures::name(), ingest::Figures::schema()),
+        (ingest::Releases::name(), ingest::Releases::schema()),
     ];
     ComponentsBuilder::new()
         .schemas_from_iter(schemas)

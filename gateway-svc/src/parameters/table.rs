@@ -253,6 +253,16 @@ pub(crate) const FORMAT: Parameter = words(
     &["json", "csv"],
     Value("json"),
 );
+pub(crate) const RECONCILE: Parameter = flag(
+    "reconcile",
+    "Whether costs have what reconciliation with the bill has added to nodes, disks and load balancers.",
+    Value("true"),
+);
+pub(crate) const AS_OF: Parameter = text(
+    "asOf",
+    "Which release answers; left out, the newest, or the pinned one.",
+    "the number of a release, or a time such as 2026-03-01T00:00:00Z",
+);
 pub(crate) const EXPLAIN: Parameter = flag(
     "explain",
     "Whether the answer says, beside `data`, how it was come by: tables, files, bytes, rows, plans and time. Not with \
@@ -291,8 +301,24 @@ pub(crate) const VALUES_LIMIT: Parameter = Parameter {
     omitted: Value("100"),
 };
 
+pub(crate) const CLUSTER: Parameter = text("cluster", "Only of this cluster.", "a cluster id");
+pub(crate) const RECORD_STATE: Parameter = words(
+    "state",
+    "Only files in this state.",
+    "ingested, warnings or setAside",
+    &["ingested", "warnings", "setAside"],
+    Nothing,
+);
+pub(crate) const RECORDS_LIMIT: Parameter = Parameter {
+    name: "limit",
+    about: "How many files are answered at most; 0 means the default.",
+    takes: "a whole number up to 100000",
+    kind: Whole(100_000),
+    omitted: Value("1000"),
+};
+
 pub(crate) const TIME: [&Parameter; 4] = [&WINDOW, &STEP, &ACCUMULATE, &ACCUMULATE_BY];
-pub(crate) const COSTS: [&Parameter; 14] = [
+pub(crate) const COSTS: [&Parameter; 15] = [
     &IDLE,
     &INCLUDE_IDLE,
     &SHARE_IDLE,
@@ -306,9 +332,10 @@ pub(crate) const COSTS: [&Parameter; 14] = [
     &INCLUDE_SHARED_COST_BREAKDOWN,
     &COST_METRIC,
     &COST_UNIT,
+    &RECONCILE,
     &FILTER,
 ];
 pub(crate) const DETAILS: [&Parameter; 2] = [&INCLUDE_AGGREGATED_METADATA, &INCLUDE_ASSET_SHARES];
 pub(crate) const PAGE: [&Parameter; 4] = [&OFFSET, &LIMIT, &SORT_BY, &SORT_BY_ORDER];
 pub(crate) const ASSET_PAGE: [&Parameter; 4] = [&OFFSET, &LIMIT, &ASSET_SORT_BY, &SORT_BY_ORDER];
-pub(crate) const OUTPUT: [&Parameter; 2] = [&FORMAT, &EXPLAIN];
+pub(crate) const OUTPUT: [&Parameter; 3] = [&FORMAT, &EXPLAIN, &AS_OF];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
-    compute::or,
+    compute::{filter_record_batch, or},
     error::ArrowError,
 };
 use bingen::{AllocationAmounts, AllocationPropertiesRecord, AllocationRecord, AllocationSetDecoder, Symbol};
@@ -12,11 +12,13 @@ use cost_model::naming::UNMOUNTED;
 use lake::{TableName, schema::allocations};
 
 use super::{
+    census::Census,
+    check::{Checks, Place},
     columns::{
-        Lengths, MapColumn, Strings, batch, index, item, micros, numbers, optional_numbers, same_string, same_time,
-        structs, times,
+        Lengths, MapColumn, Strings, batch, index, item, numbers, optional_numbers, same_string, same_time, structs,
+        times,
     },
-    decode::{DecodeFileError, FileWindow},
+    decode::{DecodeFileError, Decoded},
 };
 
 const PROPERTIES: usize = allocations::PROPERTIES.len();
@@ -111,8 +113,8 @@ fn reserved<T>(rows: usize) -> Vec<T> {
     Vec::with_capacity(rows)
 }
 
-/// Reads all allocations of a file. `cluster` is the federated cluster in whose folder the file is.
-pub(super) fn decode(bytes: &[u8], cluster: &str, window: FileWindow) -> Result<RecordBatch, DecodeFileError> {
+/// Reads all allocations of a file.
+pub(super) fn decode(bytes: &[u8], place: Place<'_>) -> Result<Decoded, DecodeFileError> {
     let mut decoder = AllocationSetDecoder::new(bytes)?;
     let rows = decoder.capacity_hint();
     let mut columns = Columns {
@@ -128,19 +130,35 @@ pub(super) fn decode(bytes: &[u8], cluster: &str, window: FileWindow) -> Result<
         volumes: Volumes::default(),
         load_balancers: LoadBalancers::default(),
     };
+    let mut checks = Checks::new(place);
+    let mut census = Census::default();
     let (mut volume_lengths, mut balancer_lengths) = (Lengths::new(rows), Lengths::new(rows));
     while let Some(record) = decoder.next()? {
-        columns.push(record, window);
+        checks.row(record.key, record.properties.cluster);
+        census.count(record);
+        columns.push(record, &mut checks);
         volume_lengths.end_row(columns.volumes.cost.len());
         balancer_lengths.end_row(columns.load_balancers.cost.len());
     }
     let finished = decoder.finish()?;
     let strings = Strings::new(&finished.strings);
-    Ok(columns.finish(&strings, cluster, window, volume_lengths, balancer_lengths)?)
+    let kept = checks.kept();
+    let envelope = &finished.envelope;
+    let agent = [envelope.warnings.len(), envelope.errors.len()];
+    let warnings = checks.finish(&finished.strings, envelope.window, agent, columns.start.len())?;
+    let mut rows = columns.finish(&strings, place, volume_lengths, balancer_lengths)?;
+    if let Some(kept) = kept {
+        rows = filter_record_batch(&rows, &BooleanArray::from(kept))?;
+    }
+    Ok(Decoded {
+        rows,
+        warnings,
+        figures: census.figures(),
+    })
 }
 
 impl Columns {
-    fn push(&mut self, record: &AllocationRecord, window: FileWindow) {
+    fn push(&mut self, record: &AllocationRecord, checks: &mut Checks<'_>) {
         for (column, symbol) in self.properties.iter_mut().zip(properties(&record.properties)) {
             column.push(index(symbol));
         }
@@ -156,35 +174,44 @@ impl Columns {
         for (column, map) in self.maps.iter_mut().zip(maps) {
             column.push(map);
         }
-        self.start.push(micros(record.start, window.start));
-        self.end.push(micros(record.end, window.end));
-        let pv_cost = record.pvs.iter().map(|volume| volume.cost).sum();
-        for (column, value) in self.sums.iter_mut().zip(sums(&record.amounts, pv_cost)) {
-            column.push(value);
+        let (start, end) = checks.times(record.start, record.end);
+        self.start.push(start);
+        self.end.push(end);
+        let first_volume = self.volumes.cost.len();
+        for volume in &record.pvs {
+            self.volumes.push(volume, checks);
+        }
+        for balancer in &record.load_balancers {
+            self.load_balancers.push(balancer, checks);
+        }
+        let pv_cost = self.volumes.cost[first_volume..].iter().sum();
+        let names = allocations::SUMS.into_iter();
+        for ((column, value), name) in self.sums.iter_mut().zip(sums(&record.amounts, pv_cost)).zip(names) {
+            column.push(match name.rsplit('_').next() {
+                // Of volumes it was checked one by one.
+                Some("cost") if name == "pv_cost" => value,
+                Some("cost") => checks.cost(value),
+                Some("adjustment") => checks.number(value),
+                _ => checks.amount(value),
+            });
         }
         for (column, value) in self.averages.iter_mut().zip(averages(&record.amounts)) {
-            column.push(value);
+            column.push(checks.amount(value));
         }
         let raw = record.raw_allocation_only.as_ref();
         let [cpu, ram] = &mut self.maxima;
-        cpu.push(raw.map(|raw| raw.cpu_core_usage_max));
-        ram.push(raw.map(|raw| raw.ram_bytes_usage_max));
-        for volume in &record.pvs {
-            self.volumes.push(volume);
-        }
-        for balancer in &record.load_balancers {
-            self.load_balancers.push(balancer);
-        }
+        cpu.push(raw.map(|raw| checks.amount(raw.cpu_core_usage_max)));
+        ram.push(raw.map(|raw| checks.amount(raw.ram_bytes_usage_max)));
     }
 
     fn finish(
         self,
         strings: &Strings,
-        cluster: &str,
-        window: FileWindow,
+        place: Place<'_>,
         volume_lengths: Lengths,
         balancer_lengths: Lengths,
     ) -> Result<RecordBatch, ArrowError> {
+        let Place { cluster, window, .. } = place;
         let schema = TableName::Allocations.schema();
         let rows = self.start.len();
         let mut columns: Vec<(&'static str, ArrayRef)> = vec![
@@ -242,18 +269,18 @@ impl Columns {
 }
 
 impl Volumes {
-    fn push(&mut self, volume: &bingen::PvRecord) {
+    fn push(&mut self, volume: &bingen::PvRecord, checks: &mut Checks<'_>) {
         let symbols = [volume.cluster, volume.name, volume.provider_id];
         for (column, symbol) in self.strings.iter_mut().zip(symbols) {
             column.push(index(symbol));
         }
-        self.byte_hours.push(volume.byte_hours);
-        self.cost.push(volume.cost);
+        self.byte_hours.push(checks.amount(volume.byte_hours));
+        self.cost.push(checks.cost(volume.cost));
     }
 }
 
 impl LoadBalancers {
-    fn push(&mut self, balancer: &bingen::LbRecord) {
+    fn push(&mut self, balancer: &bingen::LbRecord, checks: &mut Checks<'_>) {
         for (column, symbol) in self
             .strings
             .iter_mut()
@@ -261,8 +288,8 @@ impl LoadBalancers {
         {
             column.push(index(symbol));
         }
-        self.cost.push(balancer.cost);
+        self.cost.push(checks.cost(balancer.cost));
         self.private.push(balancer.private);
-        self.hours.push(balancer.hours);
+        self.hours.push(checks.amount(balancer.hours));
     }
 }

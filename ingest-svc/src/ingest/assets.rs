@@ -4,14 +4,19 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
+    compute::filter_record_batch,
     error::ArrowError,
 };
-use bingen::{AssetDetails, AssetKind, AssetRecord, AssetSetDecoder, Breakdown, Symbol};
+use bingen::{
+    AssetDetails, AssetKind, AssetRecord, AssetSetDecoder, Breakdown, DiskDetails, NodeDetails, NodeOverhead, Symbol,
+};
 use lake::{TableName, schema::assets};
 
 use super::{
-    columns::{MapColumn, Strings, batch, index, micros, numbers, optional_numbers, same_string, same_time, times},
-    decode::{DecodeFileError, FileWindow},
+    census::AssetCensus,
+    check::{Checks, Place},
+    columns::{MapColumn, Strings, batch, index, numbers, optional_numbers, same_string, same_time, times},
+    decode::{DecodeFileError, Decoded},
 };
 
 const PROPERTIES: usize = assets::PROPERTIES.len();
@@ -38,16 +43,33 @@ const NUMBERS: [&str; 17] = [
     "local",
 ];
 
-/// Reads all assets of a file. `cluster` is the federated cluster in whose folder the file is.
-pub(super) fn decode(bytes: &[u8], cluster: &str, window: FileWindow) -> Result<RecordBatch, DecodeFileError> {
+/// Reads all assets of a file.
+pub(super) fn decode(bytes: &[u8], place: Place<'_>) -> Result<Decoded, DecodeFileError> {
     let mut decoder = AssetSetDecoder::new(bytes)?;
     let mut columns = Columns::new(decoder.capacity_hint());
+    let mut checks = Checks::new(place);
+    let mut census = AssetCensus::default();
     while let Some(record) = decoder.next()? {
-        columns.push(record, window);
+        checks.row(record.key, record.properties.unwrap_or_default().cluster);
+        census.count(record);
+        columns.push(record, &mut checks);
     }
     let finished = decoder.finish()?;
     let strings = Strings::new(&finished.strings);
-    Ok(columns.finish(&strings, cluster, window)?)
+    let kept = checks.kept();
+    let envelope = &finished.envelope;
+    let agent = [envelope.warnings.len(), envelope.errors.len()];
+    let warnings = checks.finish(&finished.strings, envelope.window, agent, columns.start.len())?;
+    let figures = census.figures(place.window);
+    let mut rows = columns.finish(&strings, place)?;
+    if let Some(kept) = kept {
+        rows = filter_record_batch(&rows, &BooleanArray::from(kept))?;
+    }
+    Ok(Decoded {
+        rows,
+        warnings,
+        figures,
+    })
 }
 
 fn kind_name(kind: AssetKind) -> &'static str {
@@ -87,6 +109,64 @@ fn parts(breakdown: Option<Breakdown>) -> [Option<f64>; 4] {
     })
 }
 
+/// The asset with numbers that are some; without its labels.
+fn checked(record: &AssetRecord, checks: &mut Checks<'_>) -> AssetRecord {
+    let details = match record.details {
+        AssetDetails::Node(node) => AssetDetails::Node(NodeDetails {
+            cpu_core_hours: checks.amount(node.cpu_core_hours),
+            ram_byte_hours: checks.amount(node.ram_byte_hours),
+            gpu_hours: checks.amount(node.gpu_hours),
+            cpu_breakdown: checked_breakdown(node.cpu_breakdown, checks),
+            ram_breakdown: checked_breakdown(node.ram_breakdown, checks),
+            cpu_cost: checks.cost(node.cpu_cost),
+            gpu_cost: checks.cost(node.gpu_cost),
+            gpu_count: checks.amount(node.gpu_count),
+            ram_cost: checks.cost(node.ram_cost),
+            discount: checks.number(node.discount),
+            preemptible: checks.number(node.preemptible),
+            overhead: node.overhead.map(|overhead| NodeOverhead {
+                cpu_overhead_fraction: checks.number(overhead.cpu_overhead_fraction),
+                ram_overhead_fraction: checks.number(overhead.ram_overhead_fraction),
+                overhead_cost_fraction: checks.number(overhead.overhead_cost_fraction),
+            }),
+            ..node
+        }),
+        AssetDetails::Disk(disk) => AssetDetails::Disk(DiskDetails {
+            byte_hours: checks.amount(disk.byte_hours),
+            local: checks.number(disk.local),
+            breakdown: checked_breakdown(disk.breakdown, checks),
+            byte_hours_used: disk.byte_hours_used.map(|value| checks.amount(value)),
+            byte_usage_max: disk.byte_usage_max.map(|value| checks.amount(value)),
+            ..disk
+        }),
+        // A credit is below zero by its nature.
+        AssetDetails::Cloud { credit } => AssetDetails::Cloud {
+            credit: checks.number(credit),
+        },
+        other => other,
+    };
+    AssetRecord {
+        key: record.key,
+        properties: record.properties,
+        labels: Vec::new(),
+        start: record.start,
+        end: record.end,
+        window: record.window,
+        adjustment: checks.number(record.adjustment),
+        cost: checks.cost(record.cost),
+        details,
+    }
+}
+
+fn checked_breakdown(breakdown: Option<Breakdown>, checks: &mut Checks<'_>) -> Option<Breakdown> {
+    breakdown.map(|parts| Breakdown {
+        idle: checks.number(parts.idle),
+        other: checks.number(parts.other),
+        system: checks.number(parts.system),
+        user: checks.number(parts.user),
+    })
+}
+
 impl Columns {
     fn new(rows: usize) -> Self {
         Self {
@@ -107,7 +187,9 @@ impl Columns {
         }
     }
 
-    fn push(&mut self, record: &AssetRecord, window: FileWindow) {
+    fn push(&mut self, record: &AssetRecord, checks: &mut Checks<'_>) {
+        self.labels.push(&record.labels);
+        let record = checked(record, checks);
         self.kinds.push(kind_name(record.details.kind()));
         let names = record.properties.unwrap_or_default();
         let names = [
@@ -121,9 +203,9 @@ impl Columns {
             names.provider_id,
         ];
         push_all(&mut self.properties, names.map(index));
-        self.labels.push(&record.labels);
-        self.start.push(micros(record.start, window.start));
-        self.end.push(micros(record.end, window.end));
+        let (start, end) = checks.times(record.start, record.end);
+        self.start.push(start);
+        self.end.push(end);
 
         let node = match record.details {
             AssetDetails::Node(node) => Some(node),
@@ -221,7 +303,8 @@ impl Columns {
             .collect()
     }
 
-    fn finish(self, strings: &Strings, cluster: &str, window: FileWindow) -> Result<RecordBatch, ArrowError> {
+    fn finish(self, strings: &Strings, place: Place<'_>) -> Result<RecordBatch, ArrowError> {
+        let Place { cluster, window, .. } = place;
         let schema = TableName::Assets.schema();
         let rows = self.start.len();
         let attached_cost = self.attached_cost();

@@ -1,6 +1,9 @@
 //! From the bytes of an ETL file to rows.
 
-use std::io::Read as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read as _,
+};
 
 use arrow::{array::RecordBatch, error::ArrowError};
 use bingen::{DecodeError, Pipeline};
@@ -8,7 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use flate2::read::MultiGzDecoder;
 
-use super::{allocations, assets, find::FoundFile};
+use super::{allocations, assets, check::Place, find::FoundFile};
 
 /// The half-open window that a file's name gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +40,62 @@ pub(crate) enum DecodeFileError {
         /// Bytes.
         limit: u64,
     },
+    /// The file is so large that reading it would take more memory than ingest may use.
+    #[error("has {size} bytes, and reading it takes about {needed} MiB of memory; set memory_mib to that or more")]
+    TooLargeForMemory {
+        /// Bytes.
+        size: u64,
+        /// MiB.
+        needed: u64,
+    },
+    /// The set is of another window than the file's name says.
+    #[error("holds the window {found}, but its name says {} to {}", named.start.to_rfc3339(), named.end.to_rfc3339())]
+    Window {
+        /// What the set says.
+        found: String,
+        /// What the name says.
+        named: FileWindow,
+    },
+    /// The window begins later than any clock can explain.
+    #[error("is of a window that begins in the future, at {}", start.to_rfc3339())]
+    Future {
+        /// First instant.
+        start: DateTime<Utc>,
+    },
+    /// Items are of another cluster that has files of its own, and would be counted twice.
+    #[error("holds {items} items of cluster {found:?}, which has a folder of its own, in the folder of {folder:?}")]
+    OtherCluster {
+        /// What the items say.
+        found: String,
+        /// How many.
+        items: u64,
+        /// What the folder says.
+        folder: String,
+    },
     /// The pipeline is one that is not ingested.
     #[error("pipeline {0:?} is not ingested")]
     Pipeline(Pipeline),
 }
 
-/// Decodes a file. Takes CPU time in proportion to its size, so it is called off the reactor.
-pub(crate) fn decode(file: &FoundFile, bytes: &Bytes, limit: u64) -> Result<RecordBatch, DecodeFileError> {
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Its rows.
+    pub rows: RecordBatch,
+    /// What was odd, and how often.
+    pub warnings: BTreeMap<String, u64>,
+    /// Figures on the quality of the data.
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// Decodes a file. Takes CPU time in proportion to its size, so it is called off the reactor. `limit` is the most that
+/// a compressed file may unpack to, and `clusters` are all that have a folder in the bucket.
+pub(crate) fn decode(
+    file: &FoundFile,
+    bytes: &Bytes,
+    limit: u64,
+    clusters: &BTreeSet<String>,
+) -> Result<Decoded, DecodeFileError> {
     let mut unpacked = Vec::new();
     let bytes = if file.gzip {
         MultiGzDecoder::new(bytes.as_ref())
@@ -56,9 +108,14 @@ pub(crate) fn decode(file: &FoundFile, bytes: &Bytes, limit: u64) -> Result<Reco
     } else {
         bytes.as_ref()
     };
+    let place = Place {
+        cluster: &file.cluster,
+        window: file.window,
+        clusters,
+    };
     match file.pipeline {
-        Pipeline::Allocations => allocations::decode(bytes, &file.cluster, file.window),
-        Pipeline::Assets => assets::decode(bytes, &file.cluster, file.window),
+        Pipeline::Allocations => allocations::decode(bytes, place),
+        Pipeline::Assets => assets::decode(bytes, place),
         other => Err(DecodeFileError::Pipeline(other)),
     }
 }

@@ -1,6 +1,9 @@
 //! Finding the ETL files in the bucket.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bingen::{EtlPath, Pipeline};
 use chrono::{DateTime, Utc};
@@ -12,8 +15,8 @@ use super::FileWindow;
 
 /// Folder of the federated clusters in the bucket.
 const FEDERATED: &str = "federated";
-/// The pipelines that are ingested.
-const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
+/// The pipelines that are ingested, which every agent writes.
+pub(crate) const PIPELINES: [Pipeline; 2] = [Pipeline::Allocations, Pipeline::Assets];
 /// Listings under way at once.
 const CONCURRENT_LISTINGS: usize = 16;
 
@@ -47,6 +50,19 @@ impl FoundFile {
     }
 }
 
+/// What the bucket holds.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The ETL files, one per cluster, pipeline and window, in order.
+    pub files: Vec<FoundFile>,
+    /// The federated clusters that have a folder.
+    pub clusters: Arc<BTreeSet<String>>,
+    /// Files that are not read, since a newer one is of the same window.
+    pub second_files: u64,
+    /// Objects in the folders of ETL files that are none by their name.
+    pub foreign: u64,
+}
+
 /// The bucket could not be listed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot list {prefix}: {source}")]
@@ -58,30 +74,42 @@ pub struct FindError {
 
 /// Lists the ETL files of all federated clusters: one listing of the clusters, then one per cluster and pipeline.
 /// Objects that are not ETL files by their name are passed over.
-pub(crate) async fn find(bucket: &Arc<dyn ObjectStore>) -> Result<Vec<FoundFile>, FindError> {
+pub(crate) async fn find(bucket: &Arc<dyn ObjectStore>) -> Result<Found, FindError> {
     let root = Path::from(FEDERATED);
     let clusters = bucket
         .list_with_delimiter(Some(&root))
         .await
         .map_err(|source| FindError { prefix: root, source })?
         .common_prefixes;
+    let names = clusters
+        .iter()
+        .filter_map(|cluster| cluster.filename().map(str::to_owned));
+    let names: BTreeSet<String> = names.collect();
     let prefixes = clusters.into_iter().flat_map(|cluster| {
         PIPELINES.map(|pipeline| {
             let below = ["etl", "bingen", pipeline.as_str()].map(Into::into);
             Path::from_iter(cluster.parts().chain(below))
         })
     });
-    let mut found: Vec<FoundFile> = stream::iter(prefixes)
+    let listed: Vec<Vec<ObjectMeta>> = stream::iter(prefixes)
         .map(|prefix| async move {
             let objects: Result<Vec<ObjectMeta>, _> = bucket.list(Some(&prefix)).try_collect().await;
-            let objects = objects.map_err(|source| FindError { prefix, source })?;
-            Ok(objects.into_iter().filter_map(recognise).collect::<Vec<_>>())
+            objects.map_err(|source| FindError { prefix, source })
         })
         .buffer_unordered(CONCURRENT_LISTINGS)
-        .try_concat()
+        .try_collect()
         .await?;
+    let objects: u64 = listed.iter().map(|objects| objects.len() as u64).sum();
+    let mut found: Vec<FoundFile> = listed.into_iter().flatten().filter_map(recognise).collect();
+    let recognised = found.len() as u64;
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(one_per_window(found))
+    let files = one_per_window(found);
+    Ok(Found {
+        second_files: recognised - files.len() as u64,
+        foreign: objects - recognised,
+        files,
+        clusters: Arc::new(names),
+    })
 }
 
 /// Of several files for one window, such as one with a name in front and one without, the newest one counts: rows

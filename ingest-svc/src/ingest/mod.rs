@@ -2,11 +2,13 @@
 
 mod allocations;
 mod assets;
+mod census;
+mod check;
 mod columns;
 mod decode;
 mod find;
 mod source_files;
 
-pub(crate) use decode::{DecodeFileError, FileWindow, decode};
-pub(crate) use find::{FindError, FoundFile, find};
+pub(crate) use decode::{DecodeFileError, Decoded, FileWindow, decode};
+pub(crate) use find::{FindError, Found, FoundFile, PIPELINES, find};
 pub(crate) use source_files::{SourceFile, from_batches, to_batch};

@@ -1,17 +1,20 @@
 //! Which ETL files were read, and what became of each: the table `source_files`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray},
-    datatypes::{Int64Type, TimestampMicrosecondType},
+    array::{
+        Array as _, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray as _, Float64Builder, Int64Array, Int64Builder,
+        MapBuilder, MapFieldNames, RecordBatch, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    },
+    datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
     error::ArrowError,
 };
 use bingen::Pipeline;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use lake::{Partition, Resolution, TableName};
 
-use super::{FileWindow, FoundFile};
+use super::{Decoded, FileWindow, FoundFile};
 
 /// An ETL file that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +41,14 @@ pub(crate) struct SourceFile {
     pub error: Option<String>,
     /// When it was read.
     pub ingested: DateTime<Utc>,
+    /// What was odd in it, and how often.
+    pub warnings: BTreeMap<String, u64>,
+    /// Figures on the quality of its data.
+    pub figures: BTreeMap<String, f64>,
 }
 
 impl SourceFile {
-    /// What is remembered of a file that was read now.
-    pub(crate) fn read(found: &FoundFile, rows: u64, error: Option<String>, now: DateTime<Utc>) -> Self {
+    fn of(found: &FoundFile, now: DateTime<Utc>) -> Self {
         Self {
             path: found.path.to_string(),
             cluster: found.cluster.clone(),
@@ -52,9 +58,32 @@ impl SourceFile {
             etag: found.etag.clone(),
             size: found.size,
             last_modified: found.last_modified.trunc_subsecs(6),
-            rows,
-            error,
+            rows: 0,
+            error: None,
             ingested: now.trunc_subsecs(6),
+            warnings: BTreeMap::new(),
+            figures: BTreeMap::new(),
+        }
+    }
+
+    /// What is remembered of a file that was read now.
+    pub(crate) fn read(found: &FoundFile, decoded: &Decoded, now: DateTime<Utc>) -> Self {
+        Self {
+            rows: decoded.rows.num_rows() as u64,
+            warnings: decoded.warnings.clone(),
+            figures: decoded.figures.clone(),
+            ..Self::of(found, now)
+        }
+    }
+
+    /// What is remembered of a file that was set aside now. The tables go on holding what was read of an earlier
+    /// version of it: old figures beat none.
+    pub(crate) fn set_aside(found: &FoundFile, error: String, before: Option<&Self>, now: DateTime<Utc>) -> Self {
+        Self {
+            rows: before.map_or(0, |before| before.rows),
+            figures: before.map(|before| before.figures.clone()).unwrap_or_default(),
+            error: Some(error),
+            ..Self::of(found, now)
         }
     }
 
@@ -99,8 +128,43 @@ pub(crate) fn to_batch(files: &[&SourceFile]) -> Result<RecordBatch, ArrowError>
             numbers(|file| file.rows),
             optional(|file| file.error.as_deref()),
             times(|file| file.ingested),
+            by_name(files, Int64Builder::new(), |file| {
+                let counts = file.warnings.iter();
+                counts.map(|(name, count)| (name.as_str(), i64::try_from(*count).unwrap_or(i64::MAX)))
+            })?,
+            by_name(files, Float64Builder::new(), |file| {
+                file.figures.iter().map(|(name, figure)| (name.as_str(), *figure))
+            })?,
         ],
     )
+}
+
+/// A column of maps, null where there are no entries.
+fn by_name<'a, T, B, I>(
+    files: &[&'a SourceFile],
+    values: B,
+    entries: impl Fn(&'a SourceFile) -> I,
+) -> Result<ArrayRef, ArrowError>
+where
+    B: ArrayBuilder + Extend<Option<T>>,
+    I: Iterator<Item = (&'a str, T)>,
+{
+    let names = MapFieldNames {
+        entry: "key_value".to_owned(),
+        key: "key".to_owned(),
+        value: "value".to_owned(),
+    };
+    let mut maps = MapBuilder::new(Some(names), StringViewBuilder::new(), values);
+    for file in files {
+        let mut any = false;
+        for (name, value) in entries(file) {
+            maps.keys().append_value(name);
+            maps.values().extend([Some(value)]);
+            any = true;
+        }
+        maps.append(any)?;
+    }
+    Ok(Arc::new(maps.finish()))
 }
 
 /// The files that rows of the table tell of. Rows that this version does not understand are passed over, so that
@@ -142,5 +206,27 @@ fn from_row(resolution: Resolution, batch: &RecordBatch, row: usize) -> Option<S
         rows: number("rows")?,
         error: optional("error"),
         ingested: time("ingested")?,
+        warnings: entries::<Int64Type>(batch, "warnings", row)
+            .map(|(name, count)| (name, u64::try_from(count).unwrap_or(0)))
+            .collect(),
+        figures: entries::<Float64Type>(batch, "figures", row).collect(),
     })
+}
+
+/// The entries of a map; none where the table is of a version that did not have them.
+fn entries<T: ArrowPrimitiveType>(
+    batch: &RecordBatch,
+    name: &str,
+    row: usize,
+) -> impl Iterator<Item = (String, T::Native)> {
+    let map = batch.column_by_name(name).and_then(|column| column.as_map_opt());
+    let entries = map.filter(|map| map.is_valid(row)).map(|map| map.value(row));
+    let pairs = entries.and_then(|entries| {
+        let keys = entries.column(0).as_string_view_opt()?.clone();
+        let values = entries.column(1).as_primitive_opt::<T>()?.clone();
+        Some((keys, values))
+    });
+    pairs
+        .into_iter()
+        .flat_map(|(keys, values)| (0..keys.len()).map(move |at| (keys.value(at).to_owned(), values.value(at))))
 }

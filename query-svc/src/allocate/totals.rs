@@ -10,11 +10,14 @@ use arrow::{
     datatypes::{DataType, Float64Type, TimestampMicrosecondType, UInt32Type},
 };
 use cost_model::AllocationFilter;
-use cost_plan::dictionary::{Code, EMPTY};
+use cost_plan::{
+    aggregate::Input,
+    dictionary::{Code, EMPTY},
+};
 use datafusion::{
     error::{DataFusionError, Result},
     functions_aggregate::expr_fn::{max, min, sum},
-    logical_expr::{Expr, col, lit},
+    logical_expr::{Expr, col, lit, when},
 };
 use lake::{
     TableName,
@@ -242,12 +245,20 @@ pub(super) async fn allocated(reader: &Reader<'_>, question: &AllocationQuestion
 /// Kinds of assets that stand for a place, the one that says most of it first.
 const KINDS: [&str; 4] = ["Node", "LoadBalancer", "ClusterManagement", "Disk"];
 
+/// A part of an asset's cost as it was before its adjustment, which all parts bear alike.
+fn before_adjustment(cost: Expr, input: &Input) -> Result<Expr> {
+    let total = sum_of(&["total_cost"], input);
+    let before = total.clone() - sum_of(&["adjustment"], input);
+    when(total.clone().not_eq(lit(0.0)), cost.clone() * before / total).otherwise(cost)
+}
+
 /// Adds up what there was to allocate (OpenCost's `ComputeAssetTotals`): a place is where a node, a load balancer or
 /// a disk is, and the management of a cluster, though only nodes have anything to allocate.
 pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<Vec<Available>> {
     let by_node = places == PlaceKind::Node;
     let mut columns: BTreeSet<&'static str> = [assets::TYPE, "cluster"].into();
-    if by_node {
+    if by_node || reader.unreconciled {
+        // Adjustments are of single assets.
         columns.insert("name");
     }
     let Rows { frame, input, .. } = reader
@@ -269,7 +280,13 @@ pub(super) async fn available(reader: &Reader<'_>, places: PlaceKind) -> Result<
         "attached_cost",
         "total_cost",
     ] {
-        aggregates.push(sum(sum_of(&[name], &input)).alias(name));
+        let cost = sum_of(&[name], &input);
+        let cost = if reader.unreconciled {
+            before_adjustment(cost, &input)?
+        } else {
+            cost
+        };
+        aggregates.push(sum(cost).alias(name));
     }
     if by_node {
         keys.push(col("name"));

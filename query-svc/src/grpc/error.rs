@@ -31,6 +31,10 @@ pub(crate) enum QueryError {
          by limit and offset"
     )]
     TooManyItems { items: usize, most: usize },
+    #[error("parameter asOf got {got:?}: that release is not on record any more, or never was")]
+    NotOnRecord { got: String },
+    #[error("{0}")]
+    Lake(#[from] lake::LakeError),
     #[error("{0}")]
     Engine(#[from] DataFusionError),
     #[error("{0}")]
@@ -49,6 +53,11 @@ impl From<QueryError> for Status {
             QueryError::Field { field, .. } => bad_field(field),
             QueryError::Window | QueryError::TooManySteps(_) => bad_field("window"),
             QueryError::Busy { .. } => Self::resource_exhausted(error.to_string()),
+            QueryError::NotOnRecord { .. } => bad_field("asOf"),
+            QueryError::Lake(_) => {
+                tracing::warn!(%error, "an older release cannot be read");
+                Self::unavailable("the lake cannot be read; try again later")
+            }
             QueryError::TooManyItems { .. } => bad_field("aggregate"),
             QueryError::Columns(_) => {
                 tracing::error!(%error, "answer cannot be read back");

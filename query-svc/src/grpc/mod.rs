@@ -30,7 +30,7 @@ use crate::{
     catalog,
     config::LimitsConfig,
     plan::{Planner, Reader, Sets},
-    release::{Releases, Served},
+    release::{AsOf, Releases, Served},
 };
 
 /// Items in one message at most.
@@ -63,6 +63,25 @@ impl QueryHandlers {
         self.releases.current().ok_or(QueryError::NoRelease)
     }
 
+    /// The release that is to answer.
+    async fn as_of(&self, text: &str) -> Result<Arc<Served>, QueryError> {
+        let wrong = || QueryError::Field {
+            field: "asOf",
+            got: text.to_owned(),
+            takes: AsOf::TAKES,
+        };
+        match AsOf::parse(text).ok_or_else(wrong)? {
+            AsOf::Served => self.served(),
+            asked => {
+                self.served()?;
+                self.releases
+                    .as_of(asked)
+                    .await?
+                    .ok_or_else(|| QueryError::NotOnRecord { got: text.to_owned() })
+            }
+        }
+    }
+
     /// Waits for a turn. It lasts for as long as the permit is held, so for an answer until it is sent.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         let busy = || QueryError::Busy {
@@ -87,8 +106,9 @@ impl QueryHandlers {
     async fn allocations(&self, request: &QueryAllocationsRequest) -> Result<Answered, QueryError> {
         let question = question::allocations(request)?;
         let turn = self.turn().await?;
-        let (served, started) = (self.served()?, Instant::now());
-        let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
+        let mut reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        reader.unreconciled = request.unreconciled;
         let answer = answer::allocations(&reader, &question, Utc::now()).await?;
         self.check_size(&answer)?;
         let explanation = request.explain.then(|| explanation(reader, started));
@@ -102,7 +122,7 @@ impl QueryHandlers {
     async fn assets(&self, request: &QueryAssetsRequest) -> Result<Answered, QueryError> {
         let question = question::assets(request)?;
         let turn = self.turn().await?;
-        let (served, started) = (self.served()?, Instant::now());
+        let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
         let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
         let answer = answer::assets(&reader, &question).await?;
         self.check_size(&answer)?;

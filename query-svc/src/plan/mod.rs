@@ -143,6 +143,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) planner: &'a Planner,
     pub(crate) served: &'a Served,
     pub(crate) sets: &'a Sets,
+    /// Whether what reconciliation with the bill has added is left out.
+    pub(crate) unreconciled: bool,
     read: Mutex<Vec<ReadTable>>,
     plans: Mutex<Vec<String>>,
     explain: bool,
@@ -191,6 +193,7 @@ impl<'a> Reader<'a> {
             planner,
             served,
             sets,
+            unreconciled: false,
             read: Mutex::default(),
             plans: Mutex::default(),
             explain,
@@ -261,6 +264,10 @@ impl<'a> Reader<'a> {
         );
         let mut input = Input::new(Arc::clone(warm.dictionary()));
         input.without = zero_throughout(&in_memory);
+        if self.unreconciled && base == TableName::Allocations {
+            let adjustments = UNSHARED_COST.into_iter().filter(|cost| cost.ends_with("_adjustment"));
+            input.without.extend(adjustments);
+        }
         input.single = table.is_base();
         Ok(Rows { frame, parts, input })
     }

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch},
-    compute::filter,
+    array::{Array as _, ArrayRef, BooleanArray, RecordBatch},
+    compute::{concat, filter},
 };
 use cost_model::aggregation::Grouping;
 use cost_plan::dictionary::Code;
@@ -108,18 +108,24 @@ impl Reader<'_> {
         let (Some(fine_key), false) = (fine_key, parts.frames.is_empty()) else {
             return self.run(add_up(frame)?).await;
         };
-        let common = Arc::new(common(&parts.blocks)?);
+        // What is told apart by cluster is of one.
+        let by_cluster = keys.iter().any(|key| key.is_column() && key.columns() == ["cluster"]);
+        let common = if by_cluster {
+            Arc::default()
+        } else {
+            Arc::new(common(&parts.blocks)?)
+        };
         let mut plans = Vec::with_capacity(parts.frames.len() + 1);
         if !common.is_empty() {
             // The longest first.
             let is_common = col(FINE_COLUMN).in_list(common.iter().map(|code| lit(*code)).collect(), false);
-            plans.push((add_up(frame.filter(is_common)?)?, None));
+            plans.push((add_up(frame.filter(is_common)?)?, Arc::default()));
         }
         for part in parts.frames {
-            plans.push((add_up(part)?, Some(Arc::clone(&common))));
+            plans.push((add_up(part)?, Arc::clone(&common)));
         }
-        // They differ in their rows only.
-        plans.iter().take(1).for_each(|(plan, _)| self.note_plan(plan));
+        // They differ in their rows only, and the first in a long list of names.
+        plans.last().into_iter().for_each(|(plan, _)| self.note_plan(plan));
         // Tasks end with the stream.
         let added_up = stream::iter(plans).map(|(plan, without)| async move {
             let task = SpawnedTask::spawn(collect_without(plan, key_column(fine_key), without)).join_unwind();
@@ -131,22 +137,21 @@ impl Reader<'_> {
 
 /// The result of a plan, but for the groups whose key has one of the codes of `without`. It takes no more room than it
 /// must, since many results are gathered.
-async fn collect_without(
-    plan: DataFrame,
-    key: String,
-    without: Option<Arc<FxHashSet<Code>>>,
-) -> Result<Vec<RecordBatch>> {
+async fn collect_without(plan: DataFrame, key: String, without: Arc<FxHashSet<Code>>) -> Result<Vec<RecordBatch>> {
     let batches = collect(plan).await?.into_iter().map(|batch| {
-        let kept: BooleanArray = match &without {
-            Some(without) => {
-                let codes = codes(&batch, &key)?.iter();
-                codes.map(|code| Some(!without.contains(code))).collect()
-            }
-            None => return Ok(batch),
-        };
+        let codes = codes(&batch, &key)?.iter();
+        let kept: BooleanArray = codes.map(|code| Some(!without.contains(code))).collect();
+        let keeps_all = kept.true_count() == kept.len();
         // Each column is given up as soon as there is a shorter one.
         let (schema, columns, _) = batch.into_parts();
-        let columns = columns.into_iter().map(|column: ArrayRef| filter(&column, &kept));
+        let columns = columns.into_iter().map(|column: ArrayRef| {
+            if keeps_all {
+                // A filter would keep its room for more rows, as would a copy of one array; a copy of two has none.
+                concat(&[&column, &column.slice(0, 0)])
+            } else {
+                filter(&column, &kept)
+            }
+        });
         Ok(RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)?)
     });
     batches.collect()

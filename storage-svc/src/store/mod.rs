@@ -55,6 +55,14 @@ pub enum OpenError {
     Remote(#[from] RemoteError),
 }
 
+/// Opens a bucket, for tools that hold its credentials themselves. Paths are relative to the configured prefix.
+///
+/// # Errors
+/// When the bucket's configuration does not work on this machine. Whether the bucket answers is not known yet.
+pub async fn open(config: &StoreConfig) -> Result<Arc<dyn ObjectStore>, OpenError> {
+    Ok(Store::open(config, StorageMetrics::default()).await?.objects)
+}
+
 /// An opened bucket.
 #[derive(Clone)]
 pub(crate) struct Store {

@@ -20,7 +20,8 @@ pub(crate) fn copy_of_golden() -> TempDir {
     copy
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies all that is in a folder.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     for entry in WalkDir::new(from) {
         let entry = entry.unwrap();
         let target = to.join(entry.path().strip_prefix(from).unwrap());

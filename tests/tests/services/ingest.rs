@@ -8,9 +8,8 @@ use test_cluster::{TestCluster, TestOptions};
 
 use crate::bucket::{copy_of_golden, daily, files};
 
-/// First second of 2026-03-01 and of the day after.
+/// First second of 2026-03-01.
 const FIRST_DAY: i64 = 1_772_323_200;
-const SECOND_DAY: i64 = FIRST_DAY + 86_400;
 
 async fn start(bucket: &tempfile::TempDir) -> (TestCluster, Progress) {
     let cluster = TestCluster::start(TestOptions::new(bucket.path())).await.unwrap();
@@ -97,9 +96,12 @@ async fn changed_and_removed_files_change_only_their_windows() {
     let (cluster, _) = start(&bucket).await;
     let before = first_day(&cluster).await;
 
-    // The second day's allocations in place of the first day's.
     let first = daily(bucket.path(), "prod-us", "allocations", FIRST_DAY);
-    fs::copy(daily(bucket.path(), "prod-us", "allocations", SECOND_DAY), &first).unwrap();
+    let mut set = bingen::AllocationSet::decode(&fs::read(&first).unwrap()).unwrap();
+    set.allocations
+        .values_mut()
+        .for_each(|item| item.amounts.cpu_cost *= 2.0);
+    fs::write(&first, set.encode().unwrap()).unwrap();
     let progress = refreshed(&cluster).await;
     assert_eq!((progress.files_to_read, progress.files_read), (1, 1));
     let changed = first_day(&cluster).await;

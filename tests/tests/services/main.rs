@@ -17,6 +17,7 @@ mod ingest;
 mod made_up_requests;
 mod many_rows;
 mod network;
+mod operations;
 mod processes;
 mod query_api;
 mod releases;

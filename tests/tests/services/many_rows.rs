@@ -34,7 +34,7 @@ async fn pods_are_the_same_cluster_by_cluster_and_all_at_once() {
     );
     let services = Services::over(bucket, LimitsConfig::default()).await;
     let window = format!("window={},{END}&accumulate=true&idle=false", END - DAYS * 86_400);
-    for aggregate in ["pod", "namespace,pod", "cluster,pod", "controller,pod,container"] {
+    for aggregate in ["pod", "cluster,controller,pod,container"] {
         let question = format!("/model/allocation?{window}&aggregate={aggregate}");
         let in_parts = services.set(&question).await;
         let at_once = services.set(&format!("{question}&{ALL_PASS}")).await;

@@ -41,10 +41,13 @@ async fn no_request_fails_while_releases_change() {
         .collect();
 
     let changing = daily(bucket.path(), "prod-us", "allocations", FIRST_DAY);
-    let contents = [0, 1].map(|day| {
-        let file = daily(bucket.path(), "prod-us", "allocations", FIRST_DAY + day * 86_400);
-        fs::read(file).unwrap()
-    });
+    let content = fs::read(&changing).unwrap();
+    let mut other = bingen::AllocationSet::decode(&content).unwrap();
+    other
+        .allocations
+        .values_mut()
+        .for_each(|item| item.amounts.cpu_cost *= 2.0);
+    let contents = [content, other.encode().unwrap()];
     let mut last = first;
     for content in contents.iter().rev().cycle().take(RELEASES as usize) {
         fs::write(&changing, content).unwrap();

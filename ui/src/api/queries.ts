@@ -1,6 +1,6 @@
 /** The page's questions, each asked once at a time and remembered for a while. */
 
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ApiError, ask, type Parameters, request } from "./client";
 import type {
   Allocation,
@@ -8,6 +8,8 @@ import type {
   Asset,
   AssetTopline,
   Cluster,
+  IngestionRecord,
+  MultiCluster,
   SavedView,
   SavedViews,
   Status,
@@ -17,11 +19,18 @@ import type {
 /** Answers change when a release is published, which the page learns within this time. */
 const FRESH_MS = 60_000;
 
+/** Whether the answer to one question may stand in for that to another until it is there. */
+function isAlike(one: Parameters | undefined, other: Parameters): boolean {
+  return one !== undefined && ["aggregate", "filter", "field"].every((name) => one[name] === other[name]);
+}
+
 function useAnswer<T>(path: string, parameters: Parameters, enabled = true) {
   return useQuery({
     queryKey: [path, parameters],
     queryFn: ({ signal }) => ask<T>(path, parameters, signal),
-    placeholderData: keepPreviousData,
+    // Names mean something by the keys and within the filter that they were asked with, and nothing otherwise.
+    placeholderData: (before, query) =>
+      isAlike(query?.queryKey[1] as Parameters | undefined, parameters) ? before : undefined,
     staleTime: FRESH_MS,
     enabled,
   });
@@ -72,6 +81,25 @@ export function useClusters() {
     staleTime: FRESH_MS,
     refetchInterval: FRESH_MS,
   });
+}
+
+/** How each cluster's pipelines are. A gateway that does not know answers 404. */
+export function useHealth() {
+  return useQuery({
+    queryKey: ["health"],
+    queryFn: ({ signal }) => ask<MultiCluster>("model/diagnostics/multicluster", {}, signal),
+    staleTime: FRESH_MS,
+    refetchInterval: ({ state }) => (state.error ? false : FRESH_MS),
+  });
+}
+
+/** Files that cannot be read; so many that people can go through them. */
+export function useSetAside(enabled: boolean) {
+  return useAnswer<IngestionRecord[]>(
+    "model/debug/ingestionRecords",
+    { state: "setAside", limit: 100 },
+    enabled,
+  );
 }
 
 /** Undefined until it is known; null when it cannot be found out. */

@@ -199,6 +199,39 @@ export interface Status {
   utcOffsetMinutes?: number;
 }
 
+/** How a pipeline of a cluster is. */
+export interface PipelineHealth {
+  /** Whether the last window is the current one, or the one before it. */
+  fresh: boolean;
+  complete: boolean;
+  freeOfErrors: boolean;
+  windows: number;
+  missingWindows: number;
+  filesSetAside: number;
+  lastWindow: string | null;
+  lastUpload: string | null;
+}
+
+export interface ClusterHealth {
+  healthy: boolean;
+  /** By pipeline and resolution, such as `allocations/1d`. */
+  pipelines: Record<string, PipelineHealth>;
+}
+
+export interface MultiCluster {
+  overview: { clusters: number; healthy: number; stale: number; incomplete: number; withErrors: number };
+  clusters: Record<string, ClusterHealth>;
+}
+
+/** A file that ingest knows. */
+export interface IngestionRecord {
+  path: string;
+  cluster: string;
+  size: number;
+  lastModified: string | null;
+  error: string | null;
+}
+
 /** A view that is kept at the gateway. */
 export interface SavedView {
   /** What it is called, which is unique. */

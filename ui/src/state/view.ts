@@ -109,8 +109,15 @@ export function readAllocations(search: string): AllocationState {
     shareTenancyCosts: query.get("shareFees") === "true",
     metric: oneOf<Metric>(query.get("metric"), ["cumulative", "hourly", "daily", "monthly"], "cumulative"),
     chart: oneOf<AllocationChart>(query.get("chart"), ["bars", "lines", "treemap", "efficiency"], "bars"),
+    ...readTable(query),
+  };
+}
+
+/** What both tables have: their order, page, and which item is opened. */
+function readTable(query: URLSearchParams) {
+  return {
     sort: query.get("sort") ?? "totalCost",
-    order: oneOf(query.get("order"), ["asc", "desc"], "desc"),
+    order: oneOf<"asc" | "desc">(query.get("order"), ["asc", "desc"], "desc"),
     page: whole(query.get("page"), 1) || 1,
     size: readSize(query),
     item: query.get("item"),
@@ -126,11 +133,7 @@ export function readAssets(search: string): AssetState {
     filter: query.get("filter") ?? "",
     step: query.get("step") ?? "",
     chart: oneOf(query.get("chart"), ["bars", "lines", "treemap"], "bars"),
-    sort: query.get("sort") ?? "totalCost",
-    order: oneOf(query.get("order"), ["asc", "desc"], "desc"),
-    page: whole(query.get("page"), 1) || 1,
-    size: readSize(query),
-    item: query.get("item"),
+    ...readTable(query),
   };
 }
 

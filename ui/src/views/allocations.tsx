@@ -1,17 +1,16 @@
 /** What workloads cost, by whatever they are told apart by. */
 
 import { useMemo } from "react";
-import { address } from "../api/client";
 import { useAllocations, useAllocationTopline } from "../api/queries";
 import type { Allocation, Summary } from "../api/types";
 import { TimeChart } from "../components/chart";
 import { FilterBar } from "../components/filter-bar";
-import { Icon } from "../components/icons";
+import { costColumns, detailColumn, ItemsCard, sorting } from "../components/items-card";
 import { Link } from "../components/link";
 import { Failure, Nothing, Skeleton } from "../components/notes";
 import { Segments } from "../components/segments";
 import { useSettings } from "../components/settings";
-import { Pager, Table, type Column } from "../components/table";
+import { Table, type Column } from "../components/table";
 import { Treemap } from "../components/treemap";
 import { WindowPicker } from "../components/window-picker";
 import { percent } from "../lib/format";
@@ -167,25 +166,16 @@ export function Allocations() {
                 )}
               </div>
             </section>
-            <section className="card" aria-labelledby="items">
-              <div className="card-head">
-                <h2 id="items">{state.by.map(keyTitle).join(" and ")}</h2>
-                <a
-                  className="button quiet small"
-                  href={address("model/allocation", {
-                    ...parameters,
-                    accumulate: true,
-                    sortBy: state.sort,
-                    sortByOrder: state.order,
-                    format: "csv",
-                  })}
-                  download="allocations.csv"
-                >
-                  <Icon name="download" size={14} />
-                  CSV
-                </a>
-              </div>
-              {list.data ? (
+            <ItemsCard
+              title={state.by.map(keyTitle).join(" and ")}
+              path="model/allocation"
+              parameters={parameters}
+              fileName="allocations.csv"
+              state={state}
+              items={items}
+              set={set}
+            >
+              {list.data && (
                 <Items
                   search={search}
                   state={state}
@@ -194,19 +184,8 @@ export function Allocations() {
                   stale={list.isPlaceholderData}
                   set={set}
                 />
-              ) : (
-                <div className="card-body">
-                  <Skeleton height={420} />
-                </div>
               )}
-              <Pager
-                page={state.page}
-                size={state.size}
-                items={items}
-                onPage={(page) => set({ page: page === 1 ? null : String(page), item: null })}
-                onSize={(size) => set({ ...ANEW, size: String(size) })}
-              />
-            </section>
+            </ItemsCard>
           </>
         )}
         {state.item !== null && (
@@ -301,7 +280,6 @@ function Items({ search, state, rows, total, stale, set }: ItemsProps) {
   const { money } = useSettings();
   // Idle cost is often more than all items; beside it they would all look the same.
   const items = rows.filter(({ name }) => !isIdle(name));
-  const most = Math.max(...(items.length ? items : rows).map(({ totalCost }) => totalCost), 0) || 1;
   const columns: Column<Allocation>[] = state.by.map((key, index) => ({
     id: key,
     title: keyTitle(key),
@@ -321,32 +299,11 @@ function Items({ search, state, rows, total, stale, set }: ItemsProps) {
       );
     },
   }));
-  columns.push({
-    id: "total",
-    title: "Total",
-    sort: "totalCost",
-    numeric: true,
-    className: "cost-cell",
-    total: money.full(total?.totalCost),
-    cell: (row) => (
-      <>
-        {money.full(row.totalCost)}
-        <span className="meter" aria-hidden="true">
-          <i
-            className={isIdle(row.name) ? "c-idle" : ""}
-            style={{ width: `${Math.min(1, Math.max(0, row.totalCost / most)) * 100}%` }}
-          />
-        </span>
-      </>
+  columns.push(
+    ...costColumns(money, items.length ? items : rows, total?.totalCost, (row) =>
+      isIdle(row.name) ? "c-idle" : "",
     ),
-  });
-  columns.push({
-    id: "share",
-    title: "Share",
-    numeric: true,
-    total: total ? percent(1) : "",
-    cell: (row) => (total ? percent(row.totalCost / total.totalCost) : "–"),
-  });
+  );
   for (const { id, title, of, always } of RESOURCES) {
     if (!always && !rows.some((row) => of(costsOf(row)) !== 0) && !(total && of(total) !== 0)) continue;
     columns.push({
@@ -366,21 +323,7 @@ function Items({ search, state, rows, total, stale, set }: ItemsProps) {
     cell: (row) => (isIdle(row.name) ? "–" : percent(row.totalEfficiency)),
     total: total ? percent(total.totalEfficiency) : "–",
   });
-  columns.push({
-    id: "details",
-    title: "",
-    cell: (row) => (
-      <button
-        type="button"
-        className="button quiet small icon"
-        aria-label={`Details of ${row.name}`}
-        aria-pressed={state.item === row.name}
-        onClick={() => set({ item: row.name })}
-      >
-        <Icon name="details" size={14} />
-      </button>
-    ),
-  });
+  columns.push(detailColumn(state, set, ({ name }) => name));
   return (
     <Table
       caption={`Costs by ${state.by.map(keyTitle).join(" and ")}`}
@@ -393,9 +336,7 @@ function Items({ search, state, rows, total, stale, set }: ItemsProps) {
       }}
       sort={state.sort}
       order={state.order}
-      onSort={(sort, order) =>
-        set({ page: null, sort: sort === "totalCost" ? null : sort, order: order === "desc" ? null : order })
-      }
+      onSort={(sort, order) => set(sorting(sort, order))}
       hasTotals
       stale={stale}
     />

@@ -1,21 +1,20 @@
 /** What machines, disks and load balancers cost. */
 
 import { useMemo } from "react";
-import { address } from "../api/client";
 import { useAssets, useAssetTopline } from "../api/queries";
 import type { Asset } from "../api/types";
 import { TimeChart } from "../components/chart";
 import { FilterBar } from "../components/filter-bar";
-import { Icon } from "../components/icons";
+import { costColumns, detailColumn, ItemsCard, sorting } from "../components/items-card";
 import { Link } from "../components/link";
 import { Failure, Nothing, Skeleton } from "../components/notes";
 import { Segments } from "../components/segments";
 import { useSettings } from "../components/settings";
-import { Pager, Table, type Column } from "../components/table";
+import { Table, type Column } from "../components/table";
 import { Treemap } from "../components/treemap";
 import { WindowPicker } from "../components/window-picker";
 import { both, writeConditions, type Condition } from "../lib/filter";
-import { count, percent } from "../lib/format";
+import { count } from "../lib/format";
 import { isMadeUp, keyTitle, readable, splitName, UNDEFINED } from "../lib/names";
 import { inOrder } from "../lib/order";
 import { MOST_SERIES, timeline, type Series } from "../lib/series";
@@ -213,10 +212,10 @@ export function Assets() {
                 )}
               </div>
             </section>
-            <section className="card" aria-labelledby="items">
-              <div className="card-head">
-                <h2 id="items">{state.by.length ? state.by.map(keyTitle).join(" and ") : "Assets"}</h2>
-                {total && (
+            <ItemsCard
+              title={state.by.length ? state.by.map(keyTitle).join(" and ") : "Assets"}
+              note={
+                total && (
                   <span className="muted">
                     {money.full(total.totalCost)}
                     {earlierCost ? (
@@ -227,23 +226,16 @@ export function Assets() {
                       </span>
                     ) : null}
                   </span>
-                )}
-                <a
-                  className="button quiet small"
-                  href={address("model/assets", {
-                    ...parameters,
-                    accumulate: true,
-                    sortBy: state.sort,
-                    sortByOrder: state.order,
-                    format: "csv",
-                  })}
-                  download="assets.csv"
-                >
-                  <Icon name="download" size={14} />
-                  CSV
-                </a>
-              </div>
-              {paged.data ? (
+                )
+              }
+              path="model/assets"
+              parameters={parameters}
+              fileName="assets.csv"
+              state={state}
+              items={total?.numResults}
+              set={set}
+            >
+              {paged.data && (
                 <Items
                   search={search}
                   state={state}
@@ -253,19 +245,8 @@ export function Assets() {
                   stale={paged.isPlaceholderData}
                   set={set}
                 />
-              ) : (
-                <div className="card-body">
-                  <Skeleton height={420} />
-                </div>
               )}
-              <Pager
-                page={state.page}
-                size={state.size}
-                items={total?.numResults}
-                onPage={(page) => set({ page: page === 1 ? null : String(page), item: null })}
-                onSize={(size) => set({ ...ANEW, size: String(size) })}
-              />
-            </section>
+            </ItemsCard>
           </>
         )}
         {state.item !== null && (
@@ -316,7 +297,6 @@ const PARTS = [
 
 function Items({ search, state, rows, total, adjustment, stale, set }: ItemsProps) {
   const { money } = useSettings();
-  const most = Math.max(...rows.map(({ totalCost }) => totalCost), 0) || 1;
   const columns: Column<NamedAsset>[] =
     state.by.length > 0
       ? state.by.map((key, index) => ({
@@ -347,29 +327,7 @@ function Items({ search, state, rows, total, adjustment, stale, set }: ItemsProp
             cell: (row) => row.nodeType || row.storageClass || "",
           },
         ];
-  columns.push({
-    id: "total",
-    title: "Total",
-    sort: "totalCost",
-    numeric: true,
-    className: "cost-cell",
-    total: total === undefined ? "–" : money.full(total),
-    cell: (row) => (
-      <>
-        {money.full(row.totalCost)}
-        <span className="meter" aria-hidden="true">
-          <i style={{ width: `${Math.max(0, row.totalCost / most) * 100}%` }} />
-        </span>
-      </>
-    ),
-  });
-  columns.push({
-    id: "share",
-    title: "Share",
-    numeric: true,
-    total: total ? percent(1) : "",
-    cell: (row) => (total ? percent(row.totalCost / total) : "–"),
-  });
+  columns.push(...costColumns(money, rows, total));
   for (const [id, title] of PARTS) {
     if (!rows.some((row) => row[id])) continue;
     columns.push({
@@ -396,21 +354,7 @@ function Items({ search, state, rows, total, adjustment, stale, set }: ItemsProp
       cell: (row) => (row.cpuCores ? count(Math.round(row.cpuCores)) : "–"),
     });
   }
-  columns.push({
-    id: "details",
-    title: "",
-    cell: (row) => (
-      <button
-        type="button"
-        className="button quiet small icon"
-        aria-label={`Details of ${row.properties.name ?? row.name}`}
-        aria-pressed={state.item === row.name}
-        onClick={() => set({ item: row.name })}
-      >
-        <Icon name="details" size={14} />
-      </button>
-    ),
-  });
+  columns.push(detailColumn(state, set, (row) => row.properties.name ?? row.name));
   return (
     <Table
       caption={state.by.length ? `Costs by ${state.by.map(keyTitle).join(" and ")}` : "Assets"}
@@ -426,9 +370,7 @@ function Items({ search, state, rows, total, adjustment, stale, set }: ItemsProp
       }
       sort={state.sort}
       order={state.order}
-      onSort={(sort, order) =>
-        set({ page: null, sort: sort === "totalCost" ? null : sort, order: order === "desc" ? null : order })
-      }
+      onSort={(sort, order) => set(sorting(sort, order))}
       hasTotals
       stale={stale}
     />

@@ -13,6 +13,7 @@ import { coverage, type Cell, type CoveredSet } from "../lib/coverage";
 import { DAY, HOUR, windowOf, windowTitle } from "../lib/time";
 import { useSearch } from "../state/url";
 import { readWindow, viewQuery } from "../state/view";
+import { Health, SetAside } from "./cluster-health";
 import { freshness } from "./overview";
 import { only } from "./allocation-figures";
 
@@ -55,6 +56,12 @@ export function Clusters() {
             />
           )}
         </section>
+        {known && known.length > 0 && (
+          <>
+            <Health />
+            <SetAside />
+          </>
+        )}
         {known && known.length > 0 && (
           <>
             <Coverage
@@ -317,8 +324,16 @@ function Coverage({ title, note, clusters, window, step }: CoverageProps) {
               <>
                 <span />
                 <span className="scale">
-                  <span>{step === "1d" ? clock.day(first.start) : clock.full(first.start)}</span>
-                  <span>{step === "1d" ? clock.day(last.end - DAY) : clock.full(last.end)}</span>
+                  <span>
+                    {step === "1d"
+                      ? clock.day(first.start)
+                      : `${clock.day(first.start)}, ${clock.time(first.start)}`}
+                  </span>
+                  <span>
+                    {step === "1d"
+                      ? clock.day(last.end - DAY)
+                      : `${clock.day(last.end)}, ${clock.time(last.end)}`}
+                  </span>
                 </span>
                 <span />
               </>

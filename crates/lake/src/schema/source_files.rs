@@ -2,9 +2,30 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use super::{string, time};
+
+fn named(value: DataType) -> DataType {
+    let entries = Fields::from(vec![
+        Field::new("key", DataType::Utf8View, false),
+        Field::new("value", value, true),
+    ]);
+    DataType::Map(
+        Arc::new(Field::new("key_value", DataType::Struct(entries), false)),
+        false,
+    )
+}
+
+/// Names and whole numbers.
+fn counts() -> DataType {
+    named(DataType::Int64)
+}
+
+/// Names and numbers.
+fn figures() -> DataType {
+    named(DataType::Float64)
+}
 
 /// All columns.
 pub fn schema() -> SchemaRef {
@@ -22,6 +43,10 @@ pub fn schema() -> SchemaRef {
             // Why the file was set aside; null when it was not.
             Field::new("error", DataType::Utf8View, true),
             time("ingested"),
+            // What was odd, and how often; null when nothing was.
+            Field::new("warnings", counts(), true),
+            // Figures on the quality of the data, by name.
+            Field::new("figures", figures(), true),
         ]))
     });
     Arc::clone(&SCHEMA)

@@ -3,8 +3,8 @@
 use std::{fs, net::SocketAddr, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use fedcost_proto::ingest::v1::{
-    GetStatusRequest, GetStatusResponse, ListFilesRequest, ListFilesResponse, RefreshRequest, RefreshResponse, Status,
-    WatchStatusRequest, WatchStatusResponse,
+    self as proto, GetStatusRequest, GetStatusResponse, ListFilesRequest, ListFilesResponse, RefreshRequest,
+    RefreshResponse, Status, WatchStatusRequest, WatchStatusResponse,
     ingest_service_client::IngestServiceClient,
     ingest_service_server::{IngestService, IngestServiceServer},
 };
@@ -124,6 +124,49 @@ impl IngestService for Scripted {
             panic!("on purpose, while streaming")
         });
         Ok(Response::new(Box::pin(first.chain(second))))
+    }
+
+    async fn get_coverage(
+        &self,
+        _: Request<proto::GetCoverageRequest>,
+    ) -> Result<Response<proto::GetCoverageResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn repair(&self, _: Request<proto::RepairRequest>) -> Result<Response<proto::RepairResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn reset(&self, _: Request<proto::ResetRequest>) -> Result<Response<proto::ResetResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn list_releases(
+        &self,
+        _: Request<proto::ListReleasesRequest>,
+    ) -> Result<Response<proto::ListReleasesResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn pin_release(
+        &self,
+        _: Request<proto::PinReleaseRequest>,
+    ) -> Result<Response<proto::PinReleaseResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn unpin_release(
+        &self,
+        _: Request<proto::UnpinReleaseRequest>,
+    ) -> Result<Response<proto::UnpinReleaseResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
+    }
+
+    async fn roll_back(
+        &self,
+        _: Request<proto::RollBackRequest>,
+    ) -> Result<Response<proto::RollBackResponse>, tonic::Status> {
+        Err(tonic::Status::unimplemented("not in the script"))
     }
 }
 

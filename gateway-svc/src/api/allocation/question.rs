@@ -32,6 +32,8 @@ pub(crate) fn read(
         explain: parameters.is_set(&table::EXPLAIN, face)?,
         steps_per_set: range.steps_per_set(),
         utc_offset_seconds: range.utc_offset_seconds(),
+        as_of: parameters.get(table::AS_OF.name).unwrap_or_default().to_owned(),
+        unreconciled: !parameters.is_set(&table::RECONCILE, face)?,
     })
 }
 
