@@ -22,10 +22,7 @@ use service_kit::{
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
-use tokio::{
-    net::TcpListener,
-    time::{Instant, sleep},
-};
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -39,9 +36,6 @@ pub const SERVICE_NAME: &str = "gateway-svc";
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
-
-/// How often the metrics are told which certificate is in use.
-const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
 
 /// How long the background tasks may take to end.
 const TASKS_DEADLINE: Duration = Duration::from_secs(2);
@@ -98,7 +92,7 @@ impl GatewayServer {
         } = self;
         let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
         let tls = TlsMaterial::load(config.server.tls)?;
-        let certificates = (Arc::clone(&tls), metrics.clone());
+        let (shown, certificates) = (Arc::clone(&tls), metrics.certificates());
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
@@ -109,24 +103,15 @@ impl GatewayServer {
             views: Arc::new(Views::new(config.views)),
             shutdown: shutdown.clone(),
         };
-        let _admin = match &config.server.admin {
-            Some(admin) => {
-                let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
-                Some(admin::serve(admin, SERVICE_NAME, Arc::clone(&gateway.registry), readiness).await?)
-            }
-            None => None,
-        };
+        let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
+        let registry = Some(Arc::clone(&gateway.registry));
+        let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
         let mut tasks = NamedTasks::new();
         let ended = shutdown.clone();
         tasks.spawn("certificate", async move {
-            let (tls, metrics) = certificates;
-            let looking = async {
-                loop {
-                    metrics.certificate(tls.not_after());
-                    sleep(CERTIFICATE_LOOK).await;
-                }
-            };
-            ended.run_until_cancelled(looking).await;
+            ended
+                .run_until_cancelled(certificates.follow(SERVICE_NAME, &shown))
+                .await;
         });
         tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
         tracing::info!(server = SERVICE_NAME, %address, "listening");

@@ -1,6 +1,6 @@
 //! What the gateway counts.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
@@ -9,10 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-
 use service_kit::metrics::CertificateMetrics;
-
-use crate::SERVICE_NAME;
 
 const EXPOSITION: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
@@ -85,8 +82,8 @@ impl GatewayMetrics {
         self
     }
 
-    pub(crate) fn certificate(&self, not_after: SystemTime) {
-        self.certificates.set(SERVICE_NAME, not_after);
+    pub(crate) fn certificates(&self) -> CertificateMetrics {
+        self.certificates.clone()
     }
 
     pub(crate) fn begin(&self) {

@@ -128,12 +128,8 @@ async fn run(
     // Ingest depends on nobody to answer calls: what it cannot reach shows in its status.
     server.health().set_serving();
 
-    let _admin = match (&config.server.admin, registry) {
-        (Some(admin), Some(registry)) => {
-            Some(admin::serve(admin, SERVICE_NAME, registry, Arc::new(server.health())).await?)
-        }
-        _ => None,
-    };
+    let readiness = Arc::new(server.health());
+    let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
     let mut tasks = NamedTasks::new();
     tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
     tasks.spawn("cycles", runner.run(shutdown.clone()));

@@ -108,12 +108,8 @@ async fn run(
         .add_service(service);
 
     server.health().set_not_serving_because("no release is loaded yet");
-    let _admin = match (&config.server.admin, registry) {
-        (Some(admin), Some(registry)) => {
-            Some(admin::serve(admin, SERVICE_NAME, registry, Arc::new(server.health())).await?)
-        }
-        _ => None,
-    };
+    let readiness = Arc::new(server.health());
+    let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
     let mut tasks = NamedTasks::new();
     tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
     tasks.spawn(

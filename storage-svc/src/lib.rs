@@ -165,12 +165,8 @@ impl StorageServer {
             .with_metrics(server_metrics)
             .add_service(service);
 
-        let _admin = match (&config.server.admin, registry) {
-            (Some(admin), Some(registry)) => {
-                Some(admin::serve(admin, SERVICE_NAME, registry, Arc::new(server.health())).await?)
-            }
-            _ => None,
-        };
+        let readiness = Arc::new(server.health());
+        let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
         let mut tasks = NamedTasks::new();
         tasks.add("tls_reload", tls.spawn_reload(tls_reload, shutdown.clone()));
         let (health, description, stop) = (server.health(), config.store.to_string(), shutdown.clone());

@@ -93,6 +93,22 @@ pub async fn serve(
     })
 }
 
+/// As [`serve`], where the file asks for it and the service has a registry of its own.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_if_asked(
+    config: Option<&AdminConfig>,
+    server: &'static str,
+    registry: Option<impl Into<Arc<Registry>>>,
+    readiness: Arc<dyn Readiness>,
+) -> Result<Option<Admin>, AdminError> {
+    match (config, registry) {
+        (Some(config), Some(registry)) => serve(config, server, registry, readiness).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Where a service tells about itself. Dropping it ends that.
 #[derive(Debug)]
 pub struct Admin {

@@ -210,6 +210,7 @@ impl Service<Request<Body>> for Channel {
             rpc.system = "grpc",
             rpc.service = service,
             rpc.method = method,
+            rpc.grpc.status_code = field::Empty,
             server.address = request.uri().host(),
         );
         telemetry::inject(&span, request.headers_mut());
@@ -218,8 +219,14 @@ impl Service<Request<Body>> for Channel {
         // It ends with the head of the answer: what streams in later belongs to whoever reads it.
         let call = async move {
             let answer = answer.await;
-            if answer.is_err() {
-                outer.record("otel.status_code", "ERROR");
+            match &answer {
+                // Of an answer that streams in, the head does not say how it will end.
+                Ok(answer) => {
+                    if let Some(status) = Status::from_header_map(answer.headers()) {
+                        telemetry::note_rpc_end(&outer, status.code());
+                    }
+                }
+                Err(_) => telemetry::note_rpc_end(&outer, Code::Unavailable),
             }
             answer
         };

@@ -2,14 +2,23 @@
 
 pub mod process;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use tokio::time::sleep;
 use tonic::Code;
+
+use crate::tls::TlsMaterial;
+
+/// How often it is looked which certificate is in use.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
 
 /// A registry for one process: with the numbers of the process itself, and `fedcost` before all else that is registered
 /// through `fill`.
@@ -89,14 +98,21 @@ impl CertificateMetrics {
         );
     }
 
-    /// Notes the certificate that `server` shows now.
-    pub fn set(&self, server: &str, not_after: SystemTime) {
-        let since = not_after.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.0
-            .get_or_create(&ServerLabels {
-                server: server.to_owned(),
-            })
-            .set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    /// Notes the certificate that `server` shows, for as long as somebody polls this.
+    pub async fn follow(&self, server: &str, tls: &TlsMaterial) -> Infallible {
+        let labels = ServerLabels {
+            server: server.to_owned(),
+        };
+        loop {
+            let since = tls
+                .not_after()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            self.0
+                .get_or_create(&labels)
+                .set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+            sleep(CERTIFICATE_LOOK).await;
+        }
     }
 }
 
@@ -151,10 +167,6 @@ impl ServerMetrics {
     /// Where the certificate of a further server of this process is noted.
     pub fn certificates(&self) -> CertificateMetrics {
         self.certificates.clone()
-    }
-
-    pub(crate) fn certificate(&self, server: &str, not_after: SystemTime) {
-        self.certificates.set(server, not_after);
     }
 
     pub(crate) fn handshake(&self, server: &str, outcome: HandshakeOutcome) {

@@ -2,7 +2,10 @@
 
 use std::{fmt, fs, path::Path};
 
-use procfs::{WithCurrentSystemInfo, process::Process};
+use procfs::{
+    Current, Meminfo, ProcessCGroup, WithCurrentSystemInfo,
+    process::{LimitValue, Process},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -73,7 +76,7 @@ impl Collector for ProcessCollector {
             )?;
         }
         if let Ok(limits) = process.limits()
-            && let procfs::process::LimitValue::Value(most) = limits.max_open_files.soft_limit
+            && let LimitValue::Value(most) = limits.max_open_files.soft_limit
         {
             gauge(
                 &mut encoder,
@@ -84,7 +87,7 @@ impl Collector for ProcessCollector {
             )?;
         }
         if let Some(limit) = memory_limit(&process) {
-            let help = "Memory that the process's group may use, where that is bounded";
+            let help = "Memory that the process may use: its container's bound, or else what the machine has";
             gauge(
                 &mut encoder,
                 "fedcost_memory_limit",
@@ -102,22 +105,28 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Opti
     metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
 }
 
-/// The bound of the control group, of version 2 or 1, that a container's runtime sets.
 fn memory_limit(process: &Process) -> Option<u64> {
-    let groups = process.cgroups().ok()?;
-    let root = Path::new("/sys/fs/cgroup");
-    groups.0.into_iter().find_map(|group| {
-        let below = group.pathname.trim_start_matches('/');
-        let file = if group.controllers.iter().any(|name| name == "memory") {
-            root.join("memory").join(below).join("memory.limit_in_bytes")
+    let groups = process.cgroups().map(|groups| groups.0).unwrap_or_default();
+    let bound = container_bound(Path::new("/sys/fs/cgroup"), &groups);
+    let installed = Meminfo::current().ok().map(|memory| memory.mem_total);
+    [bound, installed].into_iter().flatten().min()
+}
+
+/// The bound of the control group, of version 2 or 1, that a container's runtime sets.
+fn container_bound(root: &Path, groups: &[ProcessCGroup]) -> Option<u64> {
+    groups.iter().find_map(|group| {
+        let (root, file) = if group.controllers.iter().any(|name| name == "memory") {
+            (&root.join("memory"), "memory.limit_in_bytes")
         } else if group.hierarchy == 0 {
-            root.join(below).join("memory.max")
+            (&root.to_path_buf(), "memory.max")
         } else {
             return None;
         };
-        let limit: u64 = fs::read_to_string(file).ok()?.trim().parse().ok()?;
-        // Version 1 writes a number near the largest for no bound.
-        (limit < 1 << 60).then_some(limit)
+        let below = root.join(group.pathname.trim_start_matches('/')).join(file);
+        // Within a container, its own group may be mounted as the root while its name is that outside.
+        let text = fs::read_to_string(below).or_else(|_| fs::read_to_string(root.join(file)));
+        // Version 2 writes `max` for no bound, version 1 a number near the largest.
+        text.ok()?.trim().parse().ok()
     })
 }
 
@@ -139,11 +148,39 @@ mod tests {
             "process_resident_memory_bytes ",
             "process_open_fds ",
             "fedcost_build_info{version=",
+            "fedcost_memory_limit_bytes ",
         ] {
             assert!(
                 exposition.contains(&format!("\n{name}")),
                 "{name} is not in\n{exposition}"
             );
         }
+    }
+
+    #[test]
+    fn bounds_of_both_versions_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let group = |hierarchy, controllers: &[&str], pathname: &str| ProcessCGroup {
+            hierarchy,
+            controllers: controllers.iter().map(|&name| name.to_owned()).collect(),
+            pathname: pathname.to_owned(),
+        };
+        let bound = |groups: &[ProcessCGroup]| container_bound(folder.path(), groups);
+        let second = [group(0, &[], "/pod")];
+        assert_eq!(bound(&second), None);
+        write("memory.max", "max\n");
+        assert_eq!(bound(&second), None);
+        write("pod/memory.max", "1048576\n");
+        assert_eq!(bound(&second), Some(1 << 20));
+
+        let first = [group(5, &["cpu"], "/pod"), group(4, &["memory"], "/pod")];
+        assert_eq!(bound(&first), None);
+        write("memory/memory.limit_in_bytes", "2097152\n");
+        assert_eq!(bound(&first), Some(2 << 20));
     }
 }

@@ -39,9 +39,6 @@ use crate::{TrustDomain, metrics::ServerMetrics, tls::TlsMaterial};
 /// Authenticated connections that may wait for the HTTP/2 server to take them.
 const ACCEPTED_AHEAD: usize = 16;
 
-/// How often the metrics are told which certificate is in use.
-const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
-
 /// What a server allows each peer, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -197,14 +194,7 @@ impl GrpcServer {
         // Whoever drops this future wants no connection to live on.
         let _cut_when_dropped = cut.clone().drop_guard();
         let (accepted, incoming) = mpsc::channel(ACCEPTED_AHEAD);
-        let (tls, certificates) = (Arc::clone(&self.tls), self.metrics.clone());
-        let name = self.name;
-        let noting_certificates = async move {
-            loop {
-                certificates.certificate(name, tls.not_after());
-                sleep(CERTIFICATE_LOOK).await;
-            }
-        };
+        let (name, tls, certificates) = (self.name, Arc::clone(&self.tls), self.metrics.certificates());
         let readiness = self.health.clone();
         let acceptor = Acceptor {
             server: self.name,
@@ -274,7 +264,7 @@ impl GrpcServer {
         tokio::select! {
             served = serving => served?,
             () = life => {}
-            () = noting_certificates => {}
+            never = certificates.follow(name, &tls) => match never {},
         }
         info!(server = self.name, "stopped");
         Ok(())

@@ -143,28 +143,12 @@ impl Record {
             .metrics
             .rpc_ended(self.observer.server, &self.method, code, duration);
         let (code_name, duration_ms) = (code_name(code), duration.as_millis());
-        self.span.record("rpc.grpc.status_code", code as i32);
-        // What the caller did wrong is no error of the server, by the conventions of OpenTelemetry.
-        if is_servers_failure(code) {
-            self.span.record("otel.status_code", "ERROR");
-        }
+        telemetry::note_rpc_end(&self.span, code);
         self.span.in_scope(|| match code {
             Code::Internal | Code::Unknown | Code::DataLoss => warn!(code = code_name, duration_ms, "call failed"),
             _ => debug!(code = code_name, duration_ms, "call ended"),
         });
     }
-}
-
-fn is_servers_failure(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-    )
 }
 
 impl Drop for Record {

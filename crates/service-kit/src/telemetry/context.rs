@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tonic::Code;
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -51,6 +52,23 @@ pub fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();
     let context = context.span().span_context().clone();
     context.is_valid().then(|| context.trace_id().to_string())
+}
+
+/// Notes how a call ended in the span of either side of it. What the caller did wrong is no error of the server, by the
+/// conventions of OpenTelemetry, and to read what is not there is none of the caller's either.
+pub(crate) fn note_rpc_end(span: &Span, code: Code) {
+    span.record("rpc.grpc.status_code", code as i32);
+    if matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    ) {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// Adds the context of `span` to the headers of a request.

@@ -10,11 +10,17 @@ use std::{
 
 use opentelemetry::trace::TracerProvider as _;
 use serde::Deserialize;
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, reload, util::SubscriberInitExt,
-    util::TryInitError,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, FilterFn, LevelFilter},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    reload,
+    util::{SubscriberInitExt, TryInitError},
 };
 
+pub(crate) use self::context::note_rpc_end;
 use self::export::Export;
 pub use self::{
     context::{TRACEPARENT, continue_trace, inject, is_recording, note_trace, trace_id, traceparent},
@@ -27,6 +33,9 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 /// Directives that hold unless others are given for the same targets. The libraries of the lake tell each step of each
 /// table at `info`, and call a table that is not there yet an error; what matters of it comes back to us as results.
 const QUIET_LIBRARIES: &str = "buoyant_kernel=off,deltalake_core=warn";
+
+/// The same libraries.
+const QUIET_TARGETS: [&str; 2] = ["buoyant_kernel", "deltalake_core"];
 
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -116,17 +125,21 @@ where
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
+            .with_filter(recorded())
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match config.format {
         LogFormat::Pretty => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(spans)
-        .with(lines)
-        .try_init()?;
+    let lines = if export.is_some() {
+        // So that a line at any level has the id of its trace.
+        lines.with_filter(filter.or(recorded())).boxed()
+    } else {
+        lines.with_filter(filter).boxed()
+    };
+    // The filter's handle is of a layer that lies right upon the registry.
+    tracing_subscriber::registry().with(lines).with(spans).try_init()?;
     // The subscriber was installed just now, so nobody has set it before.
     let _first = FILTER.set(handle);
     if export.is_some() {
@@ -135,12 +148,22 @@ where
     Ok(TelemetryGuard { _export: export })
 }
 
+/// What goes to a collector, whatever is logged: spans, and in them what ails.
+fn recorded() -> FilterFn {
+    fn is_recorded(metadata: &Metadata<'_>) -> bool {
+        let least = if metadata.is_span() { Level::INFO } else { Level::WARN };
+        let is_quiet = QUIET_TARGETS.iter().any(|quiet| metadata.target().starts_with(quiet));
+        *metadata.level() <= least && !is_quiet
+    }
+    FilterFn::new(is_recorded as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::INFO)
+}
+
 /// What is logged now, as directives; `None` before [`init`].
 pub fn log_filter() -> Option<String> {
     FILTER.get()?.with_current(ToString::to_string).ok()
 }
 
-/// Changes what is logged, and with it which spans are recorded, until the process ends.
+/// Changes what is logged until the process ends.
 ///
 /// # Errors
 /// When the directives cannot be read; then nothing changes.
