@@ -37,6 +37,6 @@ exec 3>&1
         --collector.otlp.grpc.host-port="127.0.0.1:$grpc" --collector.otlp.http.host-port="127.0.0.1:$http" \
         --query.http-server.host-port="127.0.0.1:$query" --query.grpc-server.host-port="$(local_port)" \
         --admin.http.host-port="$(local_port)" --collector.http-server.host-port="$(local_port)" \
-        --collector.grpc-server.host-port="$(local_port)" --http-server.host-port="$(local_port)" \
+        --collector.grpc-server.host-port="$(local_port)" \
         --log-level=warn ${tls[@]+"${tls[@]}"}
 ) | { read -r port && echo "$grpc $http $port" >&3; cat >/dev/null; }
