@@ -17,6 +17,8 @@ use cost_answer::RecordBatch;
 use cost_model::Calendar;
 use prometheus_client::registry::Registry;
 use service_kit::{
+    admin::{self, AdminError},
+    metrics::CertificateMetrics,
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
@@ -60,8 +62,9 @@ impl GatewayServer {
     /// The service as its file says, with a registry of its own.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut registry = Registry::with_prefix("fedcost");
-        let metrics = GatewayMetrics::register(&mut registry);
+        let (registry, metrics) = service_kit::metrics::registry(|registry| {
+            GatewayMetrics::register(registry).with_certificates(CertificateMetrics::register(registry))
+        });
         Self {
             config,
             metrics,
@@ -89,6 +92,7 @@ impl GatewayServer {
         } = self;
         let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
         let tls = TlsMaterial::load(config.server.tls)?;
+        let (shown, certificates) = (Arc::clone(&tls), metrics.certificates());
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
@@ -99,7 +103,16 @@ impl GatewayServer {
             views: Arc::new(Views::new(config.views)),
             shutdown: shutdown.clone(),
         };
+        let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
+        let registry = Some(Arc::clone(&gateway.registry));
+        let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
         let mut tasks = NamedTasks::new();
+        let ended = shutdown.clone();
+        tasks.spawn("certificate", async move {
+            ended
+                .run_until_cancelled(certificates.follow(SERVICE_NAME, &shown))
+                .await;
+        });
         tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
         tracing::info!(server = SERVICE_NAME, %address, "listening");
         let limits = Arc::clone(&gateway.limits);
@@ -124,6 +137,9 @@ pub enum GatewaySvcError {
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
 }
 
 /// Allocations as the JSON of one set, for whoever measures how fast they are written.
