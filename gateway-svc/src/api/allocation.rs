@@ -7,7 +7,7 @@ mod question;
 mod topline;
 mod trends;
 
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use chrono::Utc;
 
 pub(crate) use self::{
@@ -30,7 +30,7 @@ use crate::{
 };
 
 pub(crate) async fn sets(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -38,7 +38,7 @@ pub(crate) async fn sets(
 }
 
 pub(crate) async fn summary(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -66,7 +65,7 @@ const ASSET: [(&str, &str); 11] = [
 ];
 
 pub(crate) async fn allocations(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -76,7 +75,7 @@ pub(crate) async fn allocations(
 }
 
 pub(crate) async fn assets(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -105,6 +104,8 @@ async fn answer(
             _ => VALUES,
         },
         filter,
+        // Whoever asks says it.
+        scope: None,
     };
     let answer = gateway.upstream.autocomplete(question, gateway.deadline()).await?;
     Ok(Json(Success::of(Values { data: answer.values })).into_response())

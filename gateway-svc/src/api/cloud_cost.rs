@@ -3,7 +3,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -13,7 +12,7 @@ use super::{json::WindowJson, success::Success, time_range::TimeRange};
 use crate::{Gateway, error::ApiError, face::Face, parameters::Parameters};
 
 pub(crate) async fn sets(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -23,7 +22,7 @@ pub(crate) async fn sets(
 }
 
 pub(crate) async fn totals(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
@@ -34,7 +33,7 @@ pub(crate) async fn totals(
 
 /// The graph and the table.
 pub(crate) async fn list(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {

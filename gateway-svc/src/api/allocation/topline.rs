@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::response::IntoResponse;
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, response::Response};
 use chrono::{DateTime, Utc};
 use cost_answer::{AllocationColumns, AllocationRow};
 use cost_model::allocation::{ResourceCost, ResourceUse, minutes, total_efficiency};
@@ -65,7 +65,7 @@ struct Total {
 }
 
 pub(crate) async fn topline(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {

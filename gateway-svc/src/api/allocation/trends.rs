@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -80,7 +79,7 @@ impl Change {
 }
 
 pub(crate) async fn trends(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -30,7 +29,7 @@ const COST_CHANGE_RATIO: f64 = 0.05;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub(crate) async fn diff(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {

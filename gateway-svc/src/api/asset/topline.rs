@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -32,7 +31,7 @@ pub(crate) struct Topline {
 }
 
 pub(crate) async fn topline(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     face: Face,
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
