@@ -241,7 +241,12 @@ impl AllInOne {
             trust_domain: trust_domain.clone(),
             log: LogConfig::default(),
         };
-        let mut gateway_config = gateway_svc::Config::new(common(addresses.gateway, &files.gateway), &query, &ingest, options.access)?;
+        let mut gateway_config = gateway_svc::Config::new(
+            common(addresses.gateway, &files.gateway),
+            &query,
+            &ingest,
+            options.access,
+        )?;
         // The others need some of the time too, and nobody balances load over a laptop.
         gateway_config.limits.drain_deadline = options.stop_within / 2;
         gateway_config.views = options.views;

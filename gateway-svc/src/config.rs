@@ -265,8 +265,16 @@ ingest: {address: 'https://127.0.0.1:7002'}
         }
         let others = FILE.replace("127.0.0.1:0", "0.0.0.0:9090");
         let message = load(&others).unwrap_err();
-        assert!(message.starts_with("gateway.yaml: access: found nothing, and others"), "{message}");
-        assert!(load(&format!("{others}access: {{mode: open}}\n")).unwrap().access.is_open());
+        assert!(
+            message.starts_with("gateway.yaml: access: found nothing, and others"),
+            "{message}"
+        );
+        assert!(
+            load(&format!("{others}access: {{mode: open}}\n"))
+                .unwrap()
+                .access
+                .is_open()
+        );
         let message = load(&FILE.replace("https://127.0.0.1:7003", "127.0.0.1:7003")).unwrap_err();
         assert!(
             message.starts_with("gateway.yaml: query.address: found \"127.0.0.1:7003\""),

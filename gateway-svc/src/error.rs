@@ -75,7 +75,9 @@ pub(crate) enum ApiError {
     #[error("{who} may not {what}: no role allows it; ask who runs this for one that does")]
     Forbidden { who: String, what: &'static str },
     /// An explanation within less than everything.
-    #[error("parameter explain is for who sees all costs: an explanation tells how much there is of them; leave it out")]
+    #[error(
+        "parameter explain is for who sees all costs: an explanation tells how much there is of them; leave it out"
+    )]
     Unexplained,
     /// A browser that a page of another site has made ask for a change.
     #[error("this changes something, and a page of another site asked for it; open it from the web page of this host")]
@@ -141,10 +143,9 @@ fn sign_in_status(error: &SignInError) -> StatusCode {
         SignInError::Off => StatusCode::NOT_FOUND,
         SignInError::Issuer => StatusCode::SERVICE_UNAVAILABLE,
         SignInError::NotBegun => StatusCode::BAD_REQUEST,
-        SignInError::Refused(_)
-        | SignInError::NotBelieved
-        | SignInError::NoUser(_)
-        | SignInError::EmailNotVerified => StatusCode::FORBIDDEN,
+        SignInError::Refused(_) | SignInError::NotBelieved | SignInError::NoUser(_) | SignInError::EmailNotVerified => {
+            StatusCode::FORBIDDEN
+        }
     }
 }
 

@@ -21,8 +21,7 @@ use tower_http::{
 
 pub(crate) use self::connections::serve;
 use crate::{
-    Gateway,
-    access,
+    Gateway, access,
     api::{endpoints::ENDPOINTS, openapi, reference_page, saved_views, start_page, web_page},
     error::{ApiError, write_explanation},
     face::Face,

@@ -149,7 +149,9 @@ impl Upstream {
         let cluster = cluster.to_owned();
         let answer = within(deadline, ingest.get_coverage(GetCoverageRequest { cluster })).await?;
         let seen = answer.coverages.into_iter();
-        Ok(seen.filter(|coverage| self.scope.sees_whole_cluster(&coverage.cluster)).collect())
+        Ok(seen
+            .filter(|coverage| self.scope.sees_whole_cluster(&coverage.cluster))
+            .collect())
     }
 
     pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {

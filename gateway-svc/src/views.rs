@@ -257,7 +257,10 @@ mod tests {
         assert_eq!(views.list(None, false).unwrap(), [view("Web", "all")]);
         views.remove(Some("user:a"), true, "Web").unwrap();
         assert_eq!(views.list(None, false).unwrap(), [view("Web", "all")]);
-        assert!(matches!(views.remove(Some("user:a"), false, "Web"), Err(ViewsError::Unknown(_))));
+        assert!(matches!(
+            views.remove(Some("user:a"), false, "Web"),
+            Err(ViewsError::Unknown(_))
+        ));
         views.remove(Some("user:a"), true, "Web").unwrap();
         assert_eq!(views.list(None, false).unwrap(), []);
         assert_eq!(views.list(Some("user:b"), false).unwrap(), [view("Web", "b")]);
@@ -275,7 +278,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let views = Views::new(Some(folder.path().to_owned()));
         for name in ["", "  ", "a\nb", &"x".repeat(LONGEST_NAME + 1)] {
-            assert!(matches!(views.save(None, view(name, "")), Err(ViewsError::Name(_))), "{name}");
+            assert!(
+                matches!(views.save(None, view(name, "")), Err(ViewsError::Name(_))),
+                "{name}"
+            );
         }
         let long = "x".repeat(LONGEST_QUERY + 1);
         assert!(matches!(views.save(None, view("a", &long)), Err(ViewsError::Query(_))));
@@ -283,7 +289,10 @@ mod tests {
             views: (0..MOST_VIEWS).map(|at| kept(None, &format!("{at:04}"))).collect(),
         };
         write(folder.path(), &folder.path().join(FILE), &full).unwrap();
-        assert!(matches!(views.save(None, view("one more", "")), Err(ViewsError::TooMany)));
+        assert!(matches!(
+            views.save(None, view("one more", "")),
+            Err(ViewsError::TooMany)
+        ));
         views.save(None, view("0007", "view=assets")).unwrap();
         assert_eq!(views.list(None, false).unwrap()[7], view("0007", "view=assets"));
     }
@@ -295,7 +304,10 @@ mod tests {
         fs::write(&path, "[1, 2").unwrap();
         let views = Views::new(Some(folder.path().to_owned()));
         assert!(matches!(views.list(None, false), Err(ViewsError::Broken { .. })));
-        assert!(matches!(views.save(None, view("a", "")), Err(ViewsError::Broken { .. })));
+        assert!(matches!(
+            views.save(None, view("a", "")),
+            Err(ViewsError::Broken { .. })
+        ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "[1, 2");
         File::create(&path).unwrap().set_len(LARGEST_FILE + 1).unwrap();
         assert!(matches!(views.list(None, false), Err(ViewsError::TooLarge { .. })));

@@ -223,7 +223,11 @@ mod tests {
             ("pro?", "pro?", true),
             ("pro[d]", "prod", false),
         ] {
-            assert_eq!(pattern.parse::<Pattern>().unwrap().matches(name), expected, "{pattern} {name}");
+            assert_eq!(
+                pattern.parse::<Pattern>().unwrap().matches(name),
+                expected,
+                "{pattern} {name}"
+            );
         }
         for wrong in ["", "a**b", "*a*b*c*d*", "a\nb", &"x".repeat(LONGEST_PATTERN + 1)] {
             assert!(wrong.parse::<Pattern>().is_err(), "{wrong}");
@@ -261,7 +265,10 @@ mod tests {
 
     #[test]
     fn everything_and_nothing() {
-        assert_eq!(Scope::of(vec![grant(&["a"], &["b"]), grant(&["*"], &["*"])]), Scope::Everything);
+        assert_eq!(
+            Scope::of(vec![grant(&["a"], &["b"]), grant(&["*"], &["*"])]),
+            Scope::Everything
+        );
         for nothing in [
             Scope::NOTHING,
             Scope::of(vec![grant(&["*"], &[])]),

@@ -77,7 +77,12 @@ pub(crate) async fn admit(State(gateway): State<Gateway>, mut request: Request, 
         (Some(caller), _) => check(caller, need).or_else(|| check_intent(caller, need, &request)),
     };
     if let Some(error) = refused {
-        record.write(&access, caller.as_deref(), error.status(), Outcome::Denied(&error.to_string()));
+        record.write(
+            &access,
+            caller.as_deref(),
+            error.status(),
+            Outcome::Denied(&error.to_string()),
+        );
         return private(error.into_response());
     }
     if let Some(caller) = &caller {
@@ -94,7 +99,10 @@ fn private(mut response: Response) -> Response {
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("private, no-cache"));
-    headers.append(header::VARY, HeaderValue::from_static("Cookie, Authorization, X-API-KEY"));
+    headers.append(
+        header::VARY,
+        HeaderValue::from_static("Cookie, Authorization, X-API-KEY"),
+    );
     response
 }
 
@@ -251,7 +259,14 @@ mod tests {
             (vec![("sec-fetch-site", "none")], false),
             (vec![("sec-fetch-site", "same-site")], true),
             (vec![("sec-fetch-site", "cross-site"), host], true),
-            (vec![("sec-fetch-site", "cross-site"), host, ("origin", "http://costs.example.org:9090")], true),
+            (
+                vec![
+                    ("sec-fetch-site", "cross-site"),
+                    host,
+                    ("origin", "http://costs.example.org:9090"),
+                ],
+                true,
+            ),
             (vec![host, ("origin", "http://costs.example.org:9090")], false),
             (vec![host, ("origin", "http://costs.example.org")], true),
             (vec![host, ("origin", "https://evil.example")], true),
@@ -263,8 +278,16 @@ mod tests {
                 (Method::PUT, Need::Save),
                 (Method::POST, Need::View),
             ] {
-                assert_eq!(refused(Means::Session, method.clone(), need, &headers), expected, "{headers:?}");
-                assert_eq!(refused(Means::Proxy, method.clone(), need, &headers), expected, "{headers:?}");
+                assert_eq!(
+                    refused(Means::Session, method.clone(), need, &headers),
+                    expected,
+                    "{headers:?}"
+                );
+                assert_eq!(
+                    refused(Means::Proxy, method.clone(), need, &headers),
+                    expected,
+                    "{headers:?}"
+                );
                 // A token is sent by who has it, and by nobody else's doing.
                 assert!(!refused(Means::Token, method, need, &headers));
             }
@@ -281,10 +304,7 @@ mod tests {
             ("x-api-key", "fct_a_b", Some("fct_a_b")),
             ("x-api-key", "unused", None),
         ] {
-            let headers = HeaderMap::from_iter([(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )]);
+            let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
             assert_eq!(token(&headers).as_deref(), expected, "{name}: {value}");
         }
     }

@@ -35,7 +35,11 @@ pub(super) struct AuditLog(Option<Mutex<FileRotate<AppendCount>>>);
 
 impl fmt::Debug for AuditLog {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.0.is_some() { "AuditLog(file)" } else { "AuditLog(log)" })
+        formatter.write_str(if self.0.is_some() {
+            "AuditLog(file)"
+        } else {
+            "AuditLog(log)"
+        })
     }
 }
 
@@ -186,7 +190,10 @@ impl Record {
             method: request.method().clone(),
             path: cut(request.uri().path()),
             query: request.uri().query().map(cut),
-            peer: request.extensions().get::<Peer>().map(|Peer(address)| address.to_string()),
+            peer: request
+                .extensions()
+                .get::<Peer>()
+                .map(|Peer(address)| address.to_string()),
             request_id: header(&REQUEST_ID).filter(|id| id.len() <= 128).map(str::to_owned),
             trace_id: trace_id.filter(|id| id.len() == 32).map(str::to_owned),
         }
@@ -277,11 +284,17 @@ mod tests {
         assert!(!text.contains("secret"), "{text}");
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!((&lines[0]["event"], &lines[0]["scope"]), (&"answered".into(), &"everything".into()));
+        assert_eq!(
+            (&lines[0]["event"], &lines[0]["scope"]),
+            (&"answered".into(), &"everything".into())
+        );
         assert_eq!(lines[0]["query"], "window=7d");
         assert_eq!(lines[0]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!((&lines[1]["status"], &lines[1]["reason"]), (&401.into(), &"why".into()));
-        assert_eq!((&lines[2]["event"], &lines[2]["user"]), (&"signed in".into(), &"alice".into()));
+        assert_eq!(
+            (&lines[2]["event"], &lines[2]["user"]),
+            (&"signed in".into(), &"alice".into())
+        );
     }
 
     #[test]

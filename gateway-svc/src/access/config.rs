@@ -167,8 +167,12 @@ impl<'a> Place<'a> {
             (Some(_), Some(_)) => return Err(self.invalid("a file and a variable", "one of both")),
             (Some(file), None) => fs::read_to_string(file)
                 .map_err(|error| self.invalid(format!("{} ({error})", file.display()), "a file that can be read"))?,
-            (None, Some(variable)) => env::var(variable)
-                .map_err(|_| self.invalid(format!("{variable}, which is not set"), "an environment variable that is"))?,
+            (None, Some(variable)) => env::var(variable).map_err(|_| {
+                self.invalid(
+                    format!("{variable}, which is not set"),
+                    "an environment variable that is",
+                )
+            })?,
         };
         let secret = secret.trim();
         if secret.is_empty() {
@@ -191,7 +195,9 @@ impl RawAccess {
                 (Mode::Oidc, "oidc") | (Mode::TrustedHeader, "trusted_header")
             );
             if is_there && !is_of_mode {
-                return Err(place.at(key).invalid("settings of another mode", format!("none, or mode: {mode}")));
+                return Err(place
+                    .at(key)
+                    .invalid("settings of another mode", format!("none, or mode: {mode}")));
             }
         }
         if matches!(self.mode, Mode::Open) {
@@ -203,7 +209,11 @@ impl RawAccess {
             }
             return Ok(AccessConfig::open());
         }
-        let missing = |key: &str| place.at(key).invalid("nothing", "its settings, as the mode asks for them");
+        let missing = |key: &str| {
+            place
+                .at(key)
+                .invalid("nothing", "its settings, as the mode asks for them")
+        };
         let people = match self.mode {
             Mode::Open => People::Open,
             Mode::Tokens => People::Nobody,
@@ -264,8 +274,11 @@ impl RawTrustedHeader {
                 .invalid("none", "networks of the proxy, such as [\"10.1.0.0/16\"]"));
         }
         let peers = self.peers.iter().map(|text| {
-            text.parse::<IpNet>()
-                .map_err(|_| place.at("peers").invalid(format!("{text:?}"), "a network such as 10.1.0.0/16 or ::1/128"))
+            text.parse::<IpNet>().map_err(|_| {
+                place
+                    .at("peers")
+                    .invalid(format!("{text:?}"), "a network such as 10.1.0.0/16 or ::1/128")
+            })
         });
         Ok(TrustedHeader {
             user,
@@ -296,18 +309,36 @@ mod tests {
         let tokens = load(&format!("mode: tokens\ntokens: {{file: t.json}}\n{ROLE}")).unwrap();
         assert!(!tokens.is_open() && tokens.people == People::Nobody);
         let header = "mode: trusted-header\ntrusted_header: {user: X-User, groups: X-Groups, peers: [10.0.0.0/8]}\n";
-        assert!(matches!(load(&format!("{header}{ROLE}")).unwrap().people, People::TrustedHeader(_)));
+        assert!(matches!(
+            load(&format!("{header}{ROLE}")).unwrap().people,
+            People::TrustedHeader(_)
+        ));
     }
 
     #[test]
     fn errors_name_file_key_found_and_allowed() {
         for (text, expected) in [
-            ("mode: shut", "unknown variant `shut`, expected one of `open`, `oidc`, `trusted-header`, `tokens`"),
+            (
+                "mode: shut",
+                "unknown variant `shut`, expected one of `open`, `oidc`, `trusted-header`, `tokens`",
+            ),
             ("mode: open\ntoken: {}", "unknown field `token`"),
-            (&format!("mode: open\n{ROLE}"), "gateway.yaml: access.mode: found open, beside roles"),
-            (&format!("mode: oidc\n{ROLE}"), "gateway.yaml: access.oidc: found nothing, allowed is its settings"),
-            (&format!("mode: tokens\n{ROLE}"), "gateway.yaml: access.tokens: found nothing"),
-            ("mode: tokens\ntokens: {file: t}", "gateway.yaml: access.roles: found none, allowed is at least one"),
+            (
+                &format!("mode: open\n{ROLE}"),
+                "gateway.yaml: access.mode: found open, beside roles",
+            ),
+            (
+                &format!("mode: oidc\n{ROLE}"),
+                "gateway.yaml: access.oidc: found nothing, allowed is its settings",
+            ),
+            (
+                &format!("mode: tokens\n{ROLE}"),
+                "gateway.yaml: access.tokens: found nothing",
+            ),
+            (
+                "mode: tokens\ntokens: {file: t}",
+                "gateway.yaml: access.roles: found none, allowed is at least one",
+            ),
             (
                 "mode: tokens\ntokens: {file: t}\nroles: [{name: a, clusters: ['*']}]",
                 "gateway.yaml: access.roles.0.users: found nobody who holds the role",
@@ -346,7 +377,11 @@ mod tests {
     fn only_loopback_is_open_without_a_word() {
         let path = Path::new("gateway.yaml");
         for open in ["127.0.0.1:0", "[::1]:9090", "127.8.0.1:1"] {
-            assert!(AccessConfig::unless_given(open.parse().unwrap(), path).unwrap().is_open());
+            assert!(
+                AccessConfig::unless_given(open.parse().unwrap(), path)
+                    .unwrap()
+                    .is_open()
+            );
         }
         for others in ["0.0.0.0:9090", "[::]:9090", "10.0.0.7:1"] {
             let error = AccessConfig::unless_given(others.parse().unwrap(), path).unwrap_err();

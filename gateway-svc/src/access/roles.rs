@@ -157,15 +157,31 @@ impl RawRole {
             return Err(("name", format!("{:?}", self.name), "a name".to_owned()));
         }
         for (key, found, allowed) in [
-            ("clusters", self.clusters.is_empty(), "ids of clusters, such as [\"prod-*\"]"),
-            ("namespaces", self.namespaces.is_empty(), "namespaces, such as [\"team-a-*\"], or [\"*\"] for all"),
-            ("permissions", self.permissions.is_empty(), "some of view, save and operate"),
+            (
+                "clusters",
+                self.clusters.is_empty(),
+                "ids of clusters, such as [\"prod-*\"]",
+            ),
+            (
+                "namespaces",
+                self.namespaces.is_empty(),
+                "namespaces, such as [\"team-a-*\"], or [\"*\"] for all",
+            ),
+            (
+                "permissions",
+                self.permissions.is_empty(),
+                "some of view, save and operate",
+            ),
         ] {
             if found {
                 return Err((key, "none".to_owned(), allowed.to_owned()));
             }
         }
-        for (key, holders) in [("users", &self.users), ("groups", &self.groups), ("tokens", &self.tokens)] {
+        for (key, holders) in [
+            ("users", &self.users),
+            ("groups", &self.groups),
+            ("tokens", &self.tokens),
+        ] {
             if let Some(wrong) = holders.iter().find(|holder| !is_word(holder)) {
                 return Err((key, format!("{wrong:?}"), "names that are not empty".to_owned()));
             }
@@ -181,7 +197,10 @@ impl RawRole {
             patterns.map_err(|error| (key, error.to_string(), "names, with * for any characters".to_owned()))
         };
         Ok(Role {
-            grant: Grant::new(patterns("clusters", &self.clusters)?, patterns("namespaces", &self.namespaces)?),
+            grant: Grant::new(
+                patterns("clusters", &self.clusters)?,
+                patterns("namespaces", &self.namespaces)?,
+            ),
             name: self.name,
             permissions: self.permissions,
             users: self.users,

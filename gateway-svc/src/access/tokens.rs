@@ -185,7 +185,10 @@ pub fn create(
     if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         return Err(TokensError::Name(name.chars().take(100).collect()));
     }
-    let id = random::<ID_BYTES>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let id = random::<ID_BYTES>()?
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     let secret = BASE64_URL_SAFE_NO_PAD.encode(random::<SECRET_BYTES>()?);
     let record = TokenRecord {
         sha256: hash(&secret),
@@ -220,7 +223,13 @@ pub fn list(path: &Path) -> Result<Vec<TokenRecord>, TokensError> {
 pub fn revoke(path: &Path, id_or_name: &str) -> Result<Vec<TokenRecord>, TokensError> {
     change(path, |content| {
         let by_id = content.tokens.iter().any(|token| token.id == id_or_name);
-        let is_meant = |token: &TokenRecord| if by_id { token.id == id_or_name } else { token.name == id_or_name };
+        let is_meant = |token: &TokenRecord| {
+            if by_id {
+                token.id == id_or_name
+            } else {
+                token.name == id_or_name
+            }
+        };
         let revoked: Vec<_> = content.tokens.extract_if(.., |token| is_meant(token)).collect();
         if revoked.is_empty() {
             return Err(TokensError::Unknown {
@@ -282,7 +291,10 @@ impl Tokens {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.look(&mut known);
         let tokens = known.tokens.as_ref().ok_or(TokenRefused::Unreadable)?;
-        let token = tokens.iter().find(|token| token.id == id).ok_or(TokenRefused::Unknown)?;
+        let token = tokens
+            .iter()
+            .find(|token| token.id == id)
+            .ok_or(TokenRefused::Unknown)?;
         // The id is no secret; of the secret nothing must be told by how long it takes.
         verify_slices_are_equal(hash.as_bytes(), token.sha256.as_bytes()).map_err(|_| TokenRefused::Unknown)?;
         if token.expires.is_some_and(|expires| expires <= now) {
@@ -337,7 +349,10 @@ mod tests {
         let tokens = Tokens::new(path.clone());
         assert_eq!(tokens.find(&text, now).unwrap(), record);
         assert_eq!(tokens.find(&short, now).unwrap().name, "short");
-        assert_eq!(tokens.find(&short, now + TimeDelta::hours(1)), Err(TokenRefused::Expired));
+        assert_eq!(
+            tokens.find(&short, now + TimeDelta::hours(1)),
+            Err(TokenRefused::Expired)
+        );
         let mut forged = text.clone();
         forged.pop();
         let forged = forged + if text.ends_with('A') { "B" } else { "A" };
@@ -358,10 +373,19 @@ mod tests {
         let path = folder.path().join("tokens.json");
         let (_, text) = create(&path, "a", Utc::now(), None).unwrap();
         fs::write(&path, "{").unwrap();
-        assert_eq!(Tokens::new(path.clone()).find(&text, Utc::now()), Err(TokenRefused::Unreadable));
-        assert!(matches!(create(&path, "b", Utc::now(), None), Err(TokensError::Broken { .. })));
+        assert_eq!(
+            Tokens::new(path.clone()).find(&text, Utc::now()),
+            Err(TokenRefused::Unreadable)
+        );
+        assert!(matches!(
+            create(&path, "b", Utc::now(), None),
+            Err(TokensError::Broken { .. })
+        ));
         for name in ["", " ", "a\nb", &"x".repeat(101)] {
-            assert!(matches!(create(&path, name, Utc::now(), None), Err(TokensError::Name(_))), "{name}");
+            assert!(
+                matches!(create(&path, name, Utc::now(), None), Err(TokensError::Name(_))),
+                "{name}"
+            );
         }
     }
 }

@@ -73,7 +73,9 @@ pub(crate) async fn who(State(gateway): State<Gateway>, caller: Option<Extension
         mode,
         sign_in,
         sign_out: sign_out.filter(|_| caller.as_ref().is_some_and(|caller| caller.means == Means::Session)),
-        user: caller.filter(|caller| caller.means != Means::Open).map(|caller| User::of(&caller)),
+        user: caller
+            .filter(|caller| caller.means != Means::Open)
+            .map(|caller| User::of(&caller)),
     };
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     ([no_store], Json(who)).into_response()

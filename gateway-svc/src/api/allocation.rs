@@ -29,19 +29,11 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn sets(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn sets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     answer::<Allocation>(&gateway, face, &parameters, Shape::List).await
 }
 
-pub(crate) async fn summary(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn summary(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     answer::<Summary>(&gateway, face, &parameters, Shape::Summary).await
 }
 

@@ -28,11 +28,7 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn sets(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn sets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?;
     // One map can hold one set, whatever step a client sends along.
     let (shape, range) = match face {

@@ -64,21 +64,13 @@ const ASSET: [(&str, &str); 11] = [
     ("label", "label"),
 ];
 
-pub(crate) async fn allocations(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn allocations(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::FIELD, &ALLOCATION, &["label", "annotation"])?;
     let filter = filter::allocations(&parameters, face)?;
     answer(&gateway, face, &parameters, false, field, filter).await
 }
 
-pub(crate) async fn assets(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn assets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::ASSET_FIELD, &ASSET, &["label"])?;
     let filter = filter::assets(&parameters, face)?;
     answer(&gateway, face, &parameters, true, field, filter).await

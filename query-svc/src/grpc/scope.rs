@@ -20,10 +20,7 @@ const MOST_PATTERNS: usize = 10_000;
 ///
 /// A gateway asks for people, so it must say what they may see; if it does not, it has a fault, and nothing is answered.
 /// Whoever else has a certificate of a service sees everything, unless it asks for less.
-pub(super) fn of<T>(
-    request: &Request<T>,
-    scope: impl Fn(&T) -> Option<&proto::Scope>,
-) -> Result<Scope, QueryError> {
+pub(super) fn of<T>(request: &Request<T>, scope: impl Fn(&T) -> Option<&proto::Scope>) -> Result<Scope, QueryError> {
     match scope(request.get_ref()) {
         Some(scope) => read(scope),
         // Without an identity, the call came through no server of ours.
@@ -38,7 +35,10 @@ fn read(message: &proto::Scope) -> Result<Scope, QueryError> {
     if message.everything {
         return Ok(Scope::Everything);
     }
-    let patterns = message.grants.iter().map(|grant| grant.clusters.len() + grant.namespaces.len());
+    let patterns = message
+        .grants
+        .iter()
+        .map(|grant| grant.clusters.len() + grant.namespaces.len());
     let got = patterns.sum();
     if got > MOST_PATTERNS {
         return Err(QueryError::LongScope {
@@ -46,9 +46,8 @@ fn read(message: &proto::Scope) -> Result<Scope, QueryError> {
             most: MOST_PATTERNS,
         });
     }
-    let patterns = |texts: &[String]| -> Result<Vec<Pattern>, PatternError> {
-        texts.iter().map(|text| text.parse()).collect()
-    };
+    let patterns =
+        |texts: &[String]| -> Result<Vec<Pattern>, PatternError> { texts.iter().map(|text| text.parse()).collect() };
     let grants = message
         .grants
         .iter()

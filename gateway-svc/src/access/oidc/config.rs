@@ -122,7 +122,9 @@ fn name_claim() -> String {
 /// An address of https, or of this machine.
 fn address(place: &Place<'_>, text: &str) -> Result<Url, ConfigError> {
     let allowed = "an address of https, or of http on a loopback address";
-    let url: Url = text.parse().map_err(|error| place.invalid(format!("{text:?} ({error})"), allowed))?;
+    let url: Url = text
+        .parse()
+        .map_err(|error| place.invalid(format!("{text:?} ({error})"), allowed))?;
     let is_loopback = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
@@ -213,7 +215,8 @@ mod tests {
 
     use super::*;
 
-    const FILE: &str = "issuer: https://id.example.org\nclient_id: costs\nredirect_url: https://costs.example.org/auth/callback\n";
+    const FILE: &str =
+        "issuer: https://id.example.org\nclient_id: costs\nredirect_url: https://costs.example.org/auth/callback\n";
 
     fn load(text: &str) -> Result<OidcConfig, String> {
         let path = Path::new("gateway.yaml");
@@ -242,7 +245,10 @@ mod tests {
         assert_eq!(config.client_secret.as_ref().unwrap().0, "hush-hush");
         assert!(!format!("{config:?}").contains("hush"));
         let error = with(format!("session: {{key_file: {}}}", key.display())).unwrap_err();
-        assert!(error.contains("access.oidc.session.key_file: found 31 bytes"), "{error}");
+        assert!(
+            error.contains("access.oidc.session.key_file: found 31 bytes"),
+            "{error}"
+        );
         let error = with("client_secret_env: FEDCOST_NOT_SET_ANYWHERE".to_owned()).unwrap_err();
         assert!(error.contains("FEDCOST_NOT_SET_ANYWHERE, which is not set"), "{error}");
     }
@@ -250,16 +256,40 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         for (from, to, expected) in [
-            ("https://id.", "http://id.", "access.oidc.issuer: found \"http://id.example.org\""),
+            (
+                "https://id.",
+                "http://id.",
+                "access.oidc.issuer: found \"http://id.example.org\"",
+            ),
             ("https://id.", "ftp://id.", "access.oidc.issuer"),
             ("/auth/callback", "/", "access.oidc.redirect_url: found"),
             ("/auth/callback", "/auth/callback#a", "access.oidc.redirect_url: found"),
             ("https://costs.", "http://costs.", "access.oidc.redirect_url: found"),
-            ("client_id: costs", "client_id: ''", "access.oidc.client_id: found nothing"),
-            ("client_id: costs", "client_id: costs\nscopes: [email]", "access.oidc.scopes"),
-            ("client_id: costs", "client_id: costs\nsession: {lifetime: 31d}", "access.oidc.session.lifetime"),
-            ("client_id: costs", "client_id: costs\nca: /nowhere.pem", "access.oidc.ca: found /nowhere.pem"),
-            ("client_id: costs", "client_id: costs\nclient_secret: a", "unknown field `client_secret`"),
+            (
+                "client_id: costs",
+                "client_id: ''",
+                "access.oidc.client_id: found nothing",
+            ),
+            (
+                "client_id: costs",
+                "client_id: costs\nscopes: [email]",
+                "access.oidc.scopes",
+            ),
+            (
+                "client_id: costs",
+                "client_id: costs\nsession: {lifetime: 31d}",
+                "access.oidc.session.lifetime",
+            ),
+            (
+                "client_id: costs",
+                "client_id: costs\nca: /nowhere.pem",
+                "access.oidc.ca: found /nowhere.pem",
+            ),
+            (
+                "client_id: costs",
+                "client_id: costs\nclient_secret: a",
+                "unknown field `client_secret`",
+            ),
         ] {
             let message = load(&FILE.replace(from, to)).unwrap_err();
             assert!(message.contains(expected), "{message}");

@@ -47,11 +47,14 @@ fn oidc(access: &Access) -> Result<(&Provider, &Sessions), ApiError> {
 fn within(back: Option<&str>) -> String {
     // Read as a browser reads it: `//other`, `/\other` and the like are other hosts.
     let here = || Url::parse("http://here.invalid/").ok();
-    let path = back.filter(|back| back.starts_with('/') && back.len() <= LONGEST_BACK).and_then(|back| {
-        let (base, url) = (here()?, here()?.join(back).ok()?);
-        (url.origin() == base.origin()).then(|| url[url::Position::BeforePath..].to_owned())
-    });
-    path.filter(|path| !path.starts_with("//")).unwrap_or_else(|| "/".to_owned())
+    let path = back
+        .filter(|back| back.starts_with('/') && back.len() <= LONGEST_BACK)
+        .and_then(|back| {
+            let (base, url) = (here()?, here()?.join(back).ok()?);
+            (url.origin() == base.origin()).then(|| url[url::Position::BeforePath..].to_owned())
+        });
+    path.filter(|path| !path.starts_with("//"))
+        .unwrap_or_else(|| "/".to_owned())
 }
 
 fn redirect(to: &str, cookies: impl IntoIterator<Item = Option<HeaderValue>>) -> Result<Response, ApiError> {

@@ -8,11 +8,11 @@ mod handlers;
 mod provider;
 mod session;
 
-pub(crate) use self::{
-    handlers::{callback, login, logout},
-    provider::{Provider, SignInError},
-};
 pub(super) use self::{
     config::{OidcConfig, RawOidc},
     session::{SIGN_IN_LASTS, Session, Sessions},
+};
+pub(crate) use self::{
+    handlers::{callback, login, logout},
+    provider::{Provider, SignInError},
 };

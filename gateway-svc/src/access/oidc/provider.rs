@@ -7,15 +7,15 @@ use std::{
 
 use futures::future::BoxFuture;
 use openidconnect::{
-    AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenFields, IssuerUrl, LogoutRequest,
-    Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl,
-    ProviderMetadataWithLogout, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
-    UserInfoClaims,
+    AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenFields,
+    IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
+    PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse as _, UserInfoClaims,
     core::{
-        CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim, CoreJsonWebKey,
-        CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken, CoreRevocationErrorResponse,
-        CoreTokenIntrospectionResponse, CoreTokenType,
+        CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
+        CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreRevocableToken,
+        CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
     },
 };
 use reqwest::redirect::Policy;
@@ -81,7 +81,9 @@ pub(crate) enum SignInError {
     Refused(String),
     #[error("what the issuer said cannot be believed; begin anew at /auth/login")]
     NotBelieved,
-    #[error("the issuer does not say who this is: its claim {0:?} is missing or no text; an operator must set user_claim")]
+    #[error(
+        "the issuer does not say who this is: its claim {0:?} is missing or no text; an operator must set user_claim"
+    )]
     NoUser(String),
     #[error("the issuer has not verified this email address, by which people are known here")]
     EmailNotVerified,
@@ -123,7 +125,10 @@ pub(crate) struct Provider {
 
 impl std::fmt::Debug for Provider {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Provider").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("Provider")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -294,7 +299,8 @@ impl Provider {
         let nonce = Nonce::new(begun.nonce.clone());
         let algorithms = |metadata: &ProviderMetadataWithLogout| {
             let told = metadata.id_token_signing_alg_values_supported().clone();
-            told.into_iter().filter(|algorithm| *algorithm != CoreJwsSigningAlgorithm::None)
+            told.into_iter()
+                .filter(|algorithm| *algorithm != CoreJwsSigningAlgorithm::None)
         };
         let verifier = client.id_token_verifier().set_allowed_algs(algorithms(&metadata));
         let renewed;
@@ -305,7 +311,9 @@ impl Provider {
                 let metadata = self.metadata(KEYS_FOR).await?;
                 renewed = self.client(&metadata);
                 let verifier = renewed.id_token_verifier().set_allowed_algs(algorithms(&metadata));
-                id_token.claims(&verifier, &nonce).map_err(|error| not_believed(&error))?
+                id_token
+                    .claims(&verifier, &nonce)
+                    .map_err(|error| not_believed(&error))?
             }
             Err(error) => return Err(not_believed(&error)),
         };
@@ -341,7 +349,11 @@ impl Provider {
 
     fn person(&self, said: &Map<String, Value>) -> Result<Person, SignInError> {
         let claim = self.config.user_claim.as_str();
-        let user = said.get(claim).and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        let user = said
+            .get(claim)
+            .and_then(Value::as_str)
+            .map(str::trim)
+            .unwrap_or_default();
         if user.is_empty() {
             return Err(SignInError::NoUser(claim.to_owned()));
         }
@@ -354,7 +366,10 @@ impl Provider {
             Some(Value::String(group)) => vec![group.clone()],
             _ => Vec::new(),
         };
-        let name = said.get(&self.config.name_claim).and_then(Value::as_str).unwrap_or(user);
+        let name = said
+            .get(&self.config.name_claim)
+            .and_then(Value::as_str)
+            .unwrap_or(user);
         Ok(Person {
             user: user.to_owned(),
             name: name.chars().filter(|letter| !letter.is_control()).take(100).collect(),

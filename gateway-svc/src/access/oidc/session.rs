@@ -31,10 +31,14 @@ pub(in crate::access) struct Session {
 impl Session {
     pub(super) fn new(person: Person, until: i64, is_of_role: impl Fn(&str) -> bool) -> Self {
         let mut bytes = 0;
-        let kept = person.groups.into_iter().filter(|group| is_of_role(group)).take_while(|group| {
-            bytes += group.len() + 3;
-            bytes <= MOST_GROUP_BYTES
-        });
+        let kept = person
+            .groups
+            .into_iter()
+            .filter(|group| is_of_role(group))
+            .take_while(|group| {
+                bytes += group.len() + 3;
+                bytes <= MOST_GROUP_BYTES
+            });
         Self {
             user: person.user.chars().take(200).collect(),
             name: person.name,
@@ -53,7 +57,10 @@ pub(in crate::access) struct Sessions {
 
 impl std::fmt::Debug for Sessions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Sessions").field("secure", &self.secure).finish_non_exhaustive()
+        formatter
+            .debug_struct("Sessions")
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,11 +79,19 @@ impl Sessions {
 
     /// Browsers keep cookies of the prefix from other hosts and from plain HTTP.
     fn session_name(&self) -> &'static str {
-        if self.secure { "__Host-fedcost-session" } else { "fedcost-session" }
+        if self.secure {
+            "__Host-fedcost-session"
+        } else {
+            "fedcost-session"
+        }
     }
 
     fn begun_name(&self) -> &'static str {
-        if self.secure { "__Host-fedcost-sign-in" } else { "fedcost-sign-in" }
+        if self.secure {
+            "__Host-fedcost-sign-in"
+        } else {
+            "fedcost-sign-in"
+        }
     }
 
     fn write<T: Serialize>(&self, name: &'static str, value: &T, seconds: i64) -> Option<HeaderValue> {
@@ -101,7 +116,10 @@ impl Sessions {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &'static str, headers: &HeaderMap) -> Option<T> {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let lines = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok());
         let cookies = lines.flat_map(|line| Cookie::split_parse_encoded(line.to_owned()));
         let mut jar = CookieJar::new();
         for cookie in cookies.filter_map(Result::ok).filter(|cookie| cookie.name() == name) {
@@ -170,7 +188,10 @@ mod tests {
         let (ours, others) = (sessions(true), sessions(true));
         let cookie = ours.sign_in(&session(&["dev", "unknown"]), 60).unwrap();
         let text = cookie.to_str().unwrap();
-        assert!(text.starts_with("__Host-fedcost-session=") && !text.contains("alice"), "{text}");
+        assert!(
+            text.starts_with("__Host-fedcost-session=") && !text.contains("alice"),
+            "{text}"
+        );
         for attribute in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/", "Max-Age=60"] {
             assert!(text.contains(attribute), "{text}");
         }
@@ -193,7 +214,8 @@ mod tests {
         let other = if &text[at..=at] == "A" { "B" } else { "A" };
         let forged = format!("{}{other}{}", &text[..at], &text[at + 1..]);
         assert_eq!(ours.signed_in(&sent(&HeaderValue::try_from(forged).unwrap()), 0), None);
-        let plain = HeaderValue::from_static(r#"fedcost-session={"user":"admin","name":"","groups":[],"until":9999999999}"#);
+        let plain =
+            HeaderValue::from_static(r#"fedcost-session={"user":"admin","name":"","groups":[],"until":9999999999}"#);
         assert_eq!(ours.signed_in(&sent(&plain), 0), None);
     }
 

@@ -64,11 +64,7 @@ struct Total {
     total_cost: FiveDecimals,
 }
 
-pub(crate) async fn topline(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn topline(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let question = question::read(&parameters, face, &range)?;
     let deadline = gateway.deadline();

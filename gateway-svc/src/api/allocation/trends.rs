@@ -78,11 +78,7 @@ impl Change {
     }
 }
 
-pub(crate) async fn trends(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn trends(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let before = range
         .before()

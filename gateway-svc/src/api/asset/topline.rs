@@ -30,11 +30,7 @@ pub(crate) struct Topline {
     num_results: u64,
 }
 
-pub(crate) async fn topline(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn topline(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let question = read(&parameters, face, &range)?;
     let deadline = gateway.deadline();

@@ -15,19 +15,11 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn allocations(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn allocations(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     repair(&gateway, face, &parameters, "allocations", "Repairing Allocation ETL").await
 }
 
-pub(crate) async fn assets(
-    gateway: Gateway,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn assets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     repair(&gateway, face, &parameters, "assets", "Repairing Asset ETL").await
 }
 
