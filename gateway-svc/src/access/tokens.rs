@@ -360,7 +360,7 @@ mod tests {
             assert_eq!(tokens.find(wrong, now), Err(TokenRefused::Unknown), "{wrong}");
         }
 
-        assert_eq!(revoke(&path, "exporter").unwrap(), [record.clone()]);
+        assert_eq!(revoke(&path, "exporter").unwrap(), std::slice::from_ref(&record));
         assert!(matches!(revoke(&path, &record.id), Err(TokensError::Unknown { .. })));
         assert_eq!(list(&path).unwrap().len(), 1);
         // Whoever looks now does not know it any more.
