@@ -14,7 +14,7 @@ use fedcost_proto::{
     query::v1::{GetReleaseRequest, query_service_client::QueryServiceClient},
 };
 use futures::future::select_all;
-use gateway_svc::{GatewayMetrics, GatewayServer, GatewaySvcError};
+use gateway_svc::{AccessConfig, GatewayMetrics, GatewayServer, GatewaySvcError};
 use ingest_svc::{IngestMetrics, IngestSvcError, cycle::Settings};
 use query_svc::{QueryMetrics, QuerySvcError};
 use service_kit::client::Channel;
@@ -68,6 +68,8 @@ pub struct Options {
     pub query_limits: query_svc::config::LimitsConfig,
     /// Folder for views of the web page that people save; without it none are kept.
     pub views: Option<PathBuf>,
+    /// Who may see what; without it everybody everything, if nobody but this machine can ask.
+    pub access: Option<AccessConfig>,
     /// How long all services together may take to stop.
     pub stop_within: Duration,
 }
@@ -95,6 +97,7 @@ impl Options {
             query_warm_mib: query_svc::config::DEFAULT_WARM_MIB,
             query_limits: query_svc::config::LimitsConfig::default(),
             views: None,
+            access: None,
             stop_within: Duration::from_secs(1),
         }
     }
@@ -231,7 +234,12 @@ impl AllInOne {
         let [storage, ingest, query] = [addresses.storage, addresses.ingest, addresses.query]
             .map(|address| EndpointConfig::new(format!("https://{address}")));
         let common = |listen, tls: &TlsFiles| CommonConfig::new(listen, tls.clone());
-        let mut gateway_config = gateway_svc::Config::new(common(addresses.gateway, &files.gateway), &query, &ingest)?;
+        let mut gateway_config = gateway_svc::Config::new(
+            common(addresses.gateway, &files.gateway),
+            &query,
+            &ingest,
+            options.access,
+        )?;
         // The others need some of the time too, and nobody balances load over a laptop.
         gateway_config.limits.drain_deadline = options.stop_within / 2;
         gateway_config.views = options.views;

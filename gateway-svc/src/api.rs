@@ -14,6 +14,7 @@ mod golden_tests;
 mod incoming;
 mod ingest;
 mod json;
+mod needs;
 mod number;
 pub(crate) mod openapi;
 mod outgoing;
@@ -30,6 +31,7 @@ pub(crate) mod web_page;
 
 use cost_answer::RecordBatch;
 
+pub(crate) use self::needs::need;
 use self::{
     allocation::Allocation,
     incoming::{SetHead, Sets},

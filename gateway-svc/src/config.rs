@@ -14,6 +14,8 @@ use service_kit::{
     config::{CommonConfig, ConfigError, load_yaml},
 };
 
+use crate::access::{AccessConfig, RawAccess};
+
 /// The names that query-svc and ingest-svc carry in their certificates.
 const QUERY_SERVICE: &str = "query-svc";
 const INGEST_SERVICE: &str = "ingest-svc";
@@ -35,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// Folder for the views that people save; without it none are kept. Created when it is missing.
     pub views: Option<PathBuf>,
+    /// Who may see what.
+    pub access: AccessConfig,
 }
 
 /// Where views of the web page are kept.
@@ -94,6 +98,8 @@ pub struct RawConfig {
     limits: Limits,
     /// Where views of the web page are kept; nowhere by default.
     views: Option<ViewsConfig>,
+    /// Who may see what; everybody everything by default, if nobody but this machine can ask.
+    access: Option<RawAccess>,
 }
 
 impl Config {
@@ -108,9 +114,14 @@ impl Config {
     /// A configuration with defaults for what is not asked.
     ///
     /// # Errors
-    /// When an address cannot be used.
-    pub fn new(server: CommonConfig, query: &EndpointConfig, ingest: &EndpointConfig) -> Result<Self, ConfigError> {
-        RawConfig {
+    /// When an address cannot be used, or others can reach ours and nothing is said of who may see what.
+    pub fn new(
+        server: CommonConfig,
+        query: &EndpointConfig,
+        ingest: &EndpointConfig,
+        access: Option<AccessConfig>,
+    ) -> Result<Self, ConfigError> {
+        let raw = RawConfig {
             server,
             query: query.clone(),
             ingest: ingest.clone(),
@@ -118,8 +129,9 @@ impl Config {
             currency: None,
             limits: Limits::default(),
             views: None,
-        }
-        .validate(Path::new("gateway-svc"))
+            access: None,
+        };
+        raw.validated(Path::new("gateway-svc"), access)
     }
 }
 
@@ -128,7 +140,12 @@ impl RawConfig {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`] for the first value that cannot be meant.
-    pub fn validate(self, path: &Path) -> Result<Config, ConfigError> {
+    pub fn validate(mut self, path: &Path) -> Result<Config, ConfigError> {
+        let access = self.access.take().map(|access| access.validate(path, "access"));
+        self.validated(path, access.transpose()?)
+    }
+
+    fn validated(self, path: &Path, access: Option<AccessConfig>) -> Result<Config, ConfigError> {
         let trust_domain = &self.server.trust_domain;
         let invalid = |key: &str, found: String, allowed: &str| ConfigError::Invalid {
             path: path.to_owned(),
@@ -160,7 +177,12 @@ impl RawConfig {
                 return Err(invalid(key, "0".to_owned(), "more than that"));
             }
         }
+        let access = match access {
+            Some(access) => access,
+            None => AccessConfig::unless_given(self.server.listen, path)?,
+        };
         Ok(Config {
+            access,
             query: endpoint(path, "query", &self.query, QUERY_SERVICE, trust_domain)?,
             ingest: endpoint(path, "ingest", &self.ingest, INGEST_SERVICE, trust_domain)?,
             server: self.server,
@@ -235,11 +257,24 @@ ingest: {address: 'https://127.0.0.1:7002'}
             ),
             ("limits: {set: 1}", "unknown field `set`"),
             ("colour: red", "unknown field `colour`"),
+            ("access: {mode: tokens}", "gateway.yaml: access.tokens: found nothing"),
         ];
         for (line, expected) in cases {
             let message = load(&format!("{FILE}{line}\n")).unwrap_err();
             assert!(message.contains(expected), "{message}");
         }
+        let others = FILE.replace("127.0.0.1:0", "0.0.0.0:9090");
+        let message = load(&others).unwrap_err();
+        assert!(
+            message.starts_with("gateway.yaml: access: found nothing, and others"),
+            "{message}"
+        );
+        assert!(
+            load(&format!("{others}access: {{mode: open}}\n"))
+                .unwrap()
+                .access
+                .is_open()
+        );
         let message = load(&FILE.replace("https://127.0.0.1:7003", "127.0.0.1:7003")).unwrap_err();
         assert!(
             message.starts_with("gateway.yaml: query.address: found \"127.0.0.1:7003\""),

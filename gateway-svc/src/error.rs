@@ -11,10 +11,13 @@ use service_kit::telemetry;
 use tonic::Code;
 use tracing::Span;
 
-use crate::{face::Face, views::ViewsError};
+use crate::{access::SignInError, face::Face, views::ViewsError};
 
 /// Seconds after which a release may be there, or a service be back.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// How machines are known; browsers must not ask people for it.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"fedcost\"");
 
 /// Why a request is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,23 @@ pub(crate) enum ApiError {
     /// A handler that panicked.
     #[error("the answer could not be computed")]
     Panicked,
+    /// Somebody who is not known.
+    #[error("{why}; {}", if *.people { "sign in at /auth/login, or send an API token" } else { "send an API token, or come by the proxy that signs people in" })]
+    NotSignedIn { why: String, people: bool },
+    /// Somebody who is known, and may not.
+    #[error("{who} may not {what}: no role allows it; ask who runs this for one that does")]
+    Forbidden { who: String, what: &'static str },
+    /// An explanation within less than everything.
+    #[error(
+        "parameter explain is for who sees all costs: an explanation tells how much there is of them; leave it out"
+    )]
+    Unexplained,
+    /// A browser that a page of another site has made ask for a change.
+    #[error("this changes something, and a page of another site asked for it; open it from the web page of this host")]
+    OtherSite,
+    /// Somebody who cannot be signed in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
 }
 
 /// What a client is told of another service's failure: what it can act on, and nothing of our insides.
@@ -111,10 +131,22 @@ fn views_status(error: &ViewsError) -> StatusCode {
     match error {
         ViewsError::Off => StatusCode::NOT_IMPLEMENTED,
         ViewsError::Name(_) | ViewsError::Query(_) | ViewsError::Body(_) => StatusCode::BAD_REQUEST,
-        ViewsError::TooMany => StatusCode::CONFLICT,
+        ViewsError::TooMany | ViewsError::Full => StatusCode::CONFLICT,
         ViewsError::Unknown(_) => StatusCode::NOT_FOUND,
         ViewsError::Folder { .. } | ViewsError::Broken { .. } | ViewsError::TooLarge { .. } | ViewsError::Task => {
             StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+/// The HTTP status of somebody who cannot be signed in.
+fn sign_in_status(error: &SignInError) -> StatusCode {
+    match error {
+        SignInError::Off => StatusCode::NOT_FOUND,
+        SignInError::Issuer => StatusCode::SERVICE_UNAVAILABLE,
+        SignInError::NotBegun => StatusCode::BAD_REQUEST,
+        SignInError::Refused(_) | SignInError::NotBelieved | SignInError::NoUser(_) | SignInError::EmailNotVerified => {
+            StatusCode::FORBIDDEN
         }
     }
 }
@@ -127,6 +159,9 @@ impl ApiError {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Views(error) => views_status(error),
             Self::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Self::NotSignedIn { .. } => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } | Self::Unexplained | Self::OtherSite => StatusCode::FORBIDDEN,
+            Self::SignIn(error) => sign_in_status(error),
             Self::Upstream(status) => upstream_code(status.code()),
             Self::OutOfOrder
             | Self::Columns(_)
@@ -158,6 +193,9 @@ impl IntoResponse for ApiError {
         let mut response = status.into_response();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
         }
         response.extensions_mut().insert(Explanation(self.to_string()));
         response

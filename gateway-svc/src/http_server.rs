@@ -10,7 +10,7 @@ use axum::{
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use http::{HeaderValue, Method, Uri, header};
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use tower_http::{
 
 pub(crate) use self::connections::serve;
 use crate::{
-    Gateway,
+    Gateway, access,
     api::{endpoints::ENDPOINTS, openapi, reference_page, saved_views, start_page, web_page},
     error::{ApiError, write_explanation},
     face::Face,
@@ -44,6 +44,10 @@ pub(crate) fn router(gateway: Gateway) -> Router {
         .route("/api.js", get(reference_page::script))
         .route("/openapi.json", get(openapi::description))
         .route("/views/{name}", put(saved_views::save).delete(saved_views::remove))
+        .route("/auth/me", get(access::who))
+        .route("/auth/login", get(access::sign_in::login))
+        .route("/auth/callback", get(access::sign_in::callback))
+        .route("/auth/logout", post(access::sign_in::logout))
         .route("/metrics", get(expose));
     let routes = ENDPOINTS.iter().fold(pages, |routes, endpoint| {
         let paths = endpoint.paths.iter();
@@ -66,6 +70,8 @@ fn surround(routes: Router<Gateway>, gateway: Gateway) -> Router {
         // Within the layer that explains, as their refusals want explaining.
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(gateway.clone(), within_time))
+        // Nothing is read or asked before it is known who asks, and what is refused is explained and counted.
+        .layer(middleware::from_fn_with_state(gateway.clone(), access::admit))
         .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES));
     routes
         .fallback(not_found)
@@ -142,6 +148,8 @@ mod tests {
             metrics: GatewayMetrics::register(&mut registry),
             registry: Arc::new(registry),
             views: Arc::default(),
+            access: Arc::default(),
+            caller: Arc::new(access::Caller::nobody()),
             shutdown: CancellationToken::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! The edge: answers the HTTP API that clients of OpenCost and Kubecost know, asking the other services over gRPC
 //! with mutual TLS. It knows parameters and JSON; what costs are is query-svc's matter.
 
+pub mod access;
 mod api;
 pub mod config;
 mod error;
@@ -26,10 +27,15 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    access::AccessConfig,
     config::{Config, Limits},
     metrics::GatewayMetrics,
 };
-use self::{upstream::Upstream, views::Views};
+use self::{
+    access::{Access, AccessError, Caller},
+    upstream::Upstream,
+    views::Views,
+};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "gateway-svc";
@@ -93,6 +99,7 @@ impl GatewayServer {
         let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
         let tls = TlsMaterial::load(config.server.tls)?;
         let (shown, certificates) = (Arc::clone(&tls), metrics.certificates());
+        let access = Access::new(config.access)?;
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
@@ -101,6 +108,8 @@ impl GatewayServer {
             metrics,
             registry,
             views: Arc::new(Views::new(config.views)),
+            access: Arc::new(access),
+            caller: Arc::new(Caller::nobody()),
             shutdown: shutdown.clone(),
         };
         let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
@@ -140,6 +149,9 @@ pub enum GatewaySvcError {
     /// The port for those who run the service.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Who may see what cannot be told.
+    #[error(transparent)]
+    Access(#[from] AccessError),
 }
 
 /// Allocations as the JSON of one set, for whoever measures how fast they are written.
@@ -161,6 +173,9 @@ pub(crate) struct Gateway {
     metrics: GatewayMetrics,
     registry: Arc<Registry>,
     views: Arc<Views>,
+    access: Arc<Access>,
+    /// Who asks; nobody until a request is let in.
+    caller: Arc<Caller>,
     shutdown: CancellationToken,
 }
 

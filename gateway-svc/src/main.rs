@@ -14,7 +14,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The service's file (YAML): `server`, `query`, `ingest`, and optionally `utc_offset` and `limits`.
+    /// The service's file (YAML): `server`, `query`, `ingest`, and optionally `access`, `utc_offset` and `limits`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }

@@ -1,16 +1,17 @@
 //! The services behind the gateway.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable as _};
+use cost_model::{Scope, scope::Pattern};
 use fedcost_proto::{
     ingest::v1::{
         Coverage, GetCoverageRequest, GetStatusRequest, ListFilesRequest, ListReleasesRequest, ListReleasesResponse,
         RepairRequest, SourceFile, Status as IngestStatus, ingest_service_client::IngestServiceClient,
     },
     query::v1::{
-        AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest, GetReleaseResponse,
-        ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAssetsRequest,
+        self as query, AutocompleteRequest, AutocompleteResponse, ColumnsResponse, GetReleaseRequest,
+        GetReleaseResponse, ListClustersRequest, ListClustersResponse, QueryAllocationsRequest, QueryAssetsRequest,
         query_service_client::QueryServiceClient,
     },
 };
@@ -30,26 +31,57 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const REPEATS: usize = 4;
 
-/// Clients of the services behind the gateway. Cloning shares their connections.
+/// Clients of the services behind the gateway, who ask for somebody. Cloning shares their connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     query: QueryServiceClient<Channel>,
     ingest: IngestServiceClient<Channel>,
+    /// What whoever asks may see.
+    scope: Arc<Scope>,
 }
 
 impl Upstream {
+    /// Clients who ask for nobody: what they are told is nothing, until [`within`](Self::within) says for whom they ask.
     pub(crate) fn new(query: impl Into<Channel>, ingest: impl Into<Channel>) -> Self {
         Self {
             query: QueryServiceClient::new(query.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             ingest: IngestServiceClient::new(ingest.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            scope: Arc::new(Scope::NOTHING),
+        }
+    }
+
+    /// The same, for somebody who may see this.
+    pub(crate) fn within(self, scope: Arc<Scope>) -> Self {
+        Self { scope, ..self }
+    }
+
+    fn scope(&self) -> Option<query::Scope> {
+        let texts = |patterns: &[Pattern]| patterns.iter().map(ToString::to_string).collect();
+        let grants = self.scope.grants().iter().map(|grant| query::Grant {
+            clusters: texts(grant.clusters()),
+            namespaces: texts(grant.namespaces()),
+        });
+        Some(query::Scope {
+            everything: self.scope.is_everything(),
+            grants: grants.collect(),
+        })
+    }
+
+    /// Query-svc would leave it out; here it can be said why.
+    fn check_explain(&self, explain: bool) -> Result<(), ApiError> {
+        match explain && !self.scope.is_everything() {
+            true => Err(ApiError::Unexplained),
+            false => Ok(()),
         }
     }
 
     pub(crate) async fn allocations(
         &self,
-        question: QueryAllocationsRequest,
+        mut question: QueryAllocationsRequest,
         deadline: Instant,
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
+        self.check_explain(question.explain)?;
+        question.scope = self.scope();
         let ask = || {
             let (mut query, question) = (self.query.clone(), question.clone());
             async move { query.query_allocation_columns(question).await }
@@ -59,9 +91,11 @@ impl Upstream {
 
     pub(crate) async fn assets(
         &self,
-        question: QueryAssetsRequest,
+        mut question: QueryAssetsRequest,
         deadline: Instant,
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
+        self.check_explain(question.explain)?;
+        question.scope = self.scope();
         let ask = || {
             let (mut query, question) = (self.query.clone(), question.clone());
             async move { query.query_asset_columns(question).await }
@@ -71,9 +105,10 @@ impl Upstream {
 
     pub(crate) async fn autocomplete(
         &self,
-        question: AutocompleteRequest,
+        mut question: AutocompleteRequest,
         deadline: Instant,
     ) -> Result<AutocompleteResponse, ApiError> {
+        question.scope = self.scope();
         let ask = || {
             let (mut query, question) = (self.query.clone(), question.clone());
             async move { query.autocomplete(question).await }
@@ -83,8 +118,8 @@ impl Upstream {
 
     pub(crate) async fn clusters(&self, deadline: Instant) -> Result<ListClustersResponse, ApiError> {
         let ask = || {
-            let mut query = self.query.clone();
-            async move { query.list_clusters(ListClustersRequest {}).await }
+            let (mut query, scope) = (self.query.clone(), self.scope());
+            async move { query.list_clusters(ListClustersRequest { scope }).await }
         };
         within(deadline, ask).await
     }
@@ -106,7 +141,7 @@ impl Upstream {
         Ok(response.status.unwrap_or_default())
     }
 
-    /// The ETL files that ingest knows, of one cluster or of all.
+    /// The ETL files that ingest knows, of one cluster or of all, of which all may be seen.
     pub(crate) async fn files(
         &self,
         cluster: &str,
@@ -125,7 +160,8 @@ impl Upstream {
         let mut files = Vec::new();
         let all = async {
             while let Some(page) = pages.message().await? {
-                files.extend(page.files);
+                let seen = page.files.into_iter();
+                files.extend(seen.filter(|file| self.scope.sees_whole_cluster(&file.cluster)));
             }
             Ok(files)
         };
@@ -135,13 +171,16 @@ impl Upstream {
             .map_err(ApiError::Upstream)
     }
 
-    /// Which windows there are, of one cluster or of all.
+    /// Which windows there are, of one cluster or of all, of which all may be seen.
     pub(crate) async fn coverage(&self, cluster: &str, deadline: Instant) -> Result<Vec<Coverage>, ApiError> {
         let ask = || {
             let (mut ingest, cluster) = (self.ingest.clone(), cluster.to_owned());
             async move { ingest.get_coverage(GetCoverageRequest { cluster }).await }
         };
-        Ok(within(deadline, ask).await?.coverages)
+        let coverages = within(deadline, ask).await?.coverages.into_iter();
+        Ok(coverages
+            .filter(|coverage| self.scope.sees_whole_cluster(&coverage.cluster))
+            .collect())
     }
 
     pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {

@@ -1,5 +1,8 @@
 //! Views of the web page that people gave a name: one small JSON file in a folder of its own.
 //!
+//! Where people are told apart, a view is kept for who saved it alone: it may name what others must not know of. Where they
+//! are not, it is kept for all.
+//!
 //! The other services know nothing of them, and the gateway has no other state, so a file is enough. It is replaced as a
 //! whole, so a crash leaves the old or the new one; gateways that share the folder take turns by a lock.
 
@@ -12,14 +15,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-/// How many views are kept at most.
+/// How many views are kept at most, of each owner.
 const MOST_VIEWS: usize = 500;
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 100;
 /// The longest query, in bytes: as long as an address may be in all browsers and proxies, about.
 const LONGEST_QUERY: usize = 8 * 1024;
-/// More than all views can need.
-const LARGEST_FILE: u64 = 8 << 20;
+/// More than views of all owners should need.
+const LARGEST_FILE: u64 = 32 << 20;
 
 const FILE: &str = "views.json";
 const LOCK: &str = "views.lock";
@@ -31,6 +34,21 @@ pub(crate) struct View {
     pub(crate) name: String,
     /// What follows `?` in the page's address.
     pub(crate) query: String,
+}
+
+/// A view, and who keeps it; none where people are not told apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    view: View,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+}
+
+impl Kept {
+    fn key(&self) -> (Option<&str>, &str) {
+        (self.owner.as_deref(), &self.view.name)
+    }
 }
 
 /// Why a view is not kept, found or forgotten.
@@ -46,6 +64,8 @@ pub(crate) enum ViewsError {
     Body(String),
     #[error("there are {MOST_VIEWS} views already; delete one first")]
     TooMany,
+    #[error("there is no room for more views; whoever runs this can make some in the folder of views")]
+    Full,
     #[error("there is no view called {0:?}")]
     Unknown(String),
     #[error("{}: {source}", path.display())]
@@ -61,7 +81,7 @@ pub(crate) enum ViewsError {
 /// The file as it is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
-    views: Vec<View>,
+    views: Vec<Kept>,
 }
 
 /// Keeps views; by default, none. Its methods block.
@@ -76,14 +96,18 @@ impl Views {
         Self { folder }
     }
 
-    /// All views by name.
-    pub(crate) fn list(&self) -> Result<Vec<View>, ViewsError> {
+    /// The views of an owner by name; with `unowned`, those that have none too.
+    pub(crate) fn list(&self, owner: Option<&str>, unowned: bool) -> Result<Vec<View>, ViewsError> {
         // The file is replaced as a whole, so reading needs no lock.
-        Ok(read(&self.folder()?.join(FILE))?.views)
+        let views = read(&self.folder()?.join(FILE))?.views.into_iter();
+        let own = views.filter(|kept| kept.owner.as_deref() == owner || (unowned && kept.owner.is_none()));
+        let mut views: Vec<View> = own.map(|kept| kept.view).collect();
+        views.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(views)
     }
 
-    /// Keeps a view, in the place of one that is called so already.
-    pub(crate) fn save(&self, view: View) -> Result<View, ViewsError> {
+    /// Keeps a view, in the place of one of the same owner that is called so already.
+    pub(crate) fn save(&self, owner: Option<&str>, view: View) -> Result<View, ViewsError> {
         let name = view.name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
             return Err(ViewsError::Name(view.name.chars().take(2 * LONGEST_NAME).collect()));
@@ -95,23 +119,30 @@ impl Views {
             name: name.to_owned(),
             query: view.query,
         };
+        let kept = Kept {
+            view: view.clone(),
+            owner: owner.map(str::to_owned),
+        };
         self.change(|views| {
-            match views.binary_search_by(|known| known.name.cmp(&view.name)) {
-                Ok(at) => views[at] = view.clone(),
-                Err(_) if views.len() >= MOST_VIEWS => return Err(ViewsError::TooMany),
-                Err(at) => views.insert(at, view.clone()),
+            match views.binary_search_by(|known| known.key().cmp(&kept.key())) {
+                Ok(at) => views[at] = kept,
+                Err(_) if views.iter().filter(|known| known.owner == kept.owner).count() >= MOST_VIEWS => {
+                    return Err(ViewsError::TooMany);
+                }
+                Err(at) => views.insert(at, kept),
             }
             Ok(())
         })?;
         Ok(view)
     }
 
-    /// Forgets a view.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), ViewsError> {
+    /// Forgets a view of an owner; with `unowned`, one that has none, if the owner has none of the name.
+    pub(crate) fn remove(&self, owner: Option<&str>, unowned: bool, name: &str) -> Result<(), ViewsError> {
         self.change(|views| {
             let at = views
                 .iter()
-                .position(|known| known.name == name)
+                .position(|known| known.key() == (owner, name))
+                .or_else(|| views.iter().position(|known| unowned && known.key() == (None, name)))
                 .ok_or_else(|| ViewsError::Unknown(name.chars().take(LONGEST_NAME).collect()))?;
             views.remove(at);
             Ok(())
@@ -122,7 +153,7 @@ impl Views {
         self.folder.as_deref().ok_or(ViewsError::Off)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<View>) -> Result<(), ViewsError>) -> Result<(), ViewsError> {
+    fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> Result<(), ViewsError>) -> Result<(), ViewsError> {
         let folder = self.folder()?;
         let failed = |source| ViewsError::Folder {
             path: folder.to_owned(),
@@ -134,8 +165,13 @@ impl Views {
         lock.lock().map_err(failed)?;
         let path = folder.join(FILE);
         let mut content = read(&path)?;
-        content.views.sort_by(|one, other| one.name.cmp(&other.name));
+        content.views.sort_by(|one, other| one.key().cmp(&other.key()));
         change(&mut content.views)?;
+        let size = serde_json::to_vec_pretty(&content).map_or(u64::MAX, |text| text.len() as u64);
+        // What is larger would be taken for no file of ours.
+        if size >= LARGEST_FILE {
+            return Err(ViewsError::Full);
+        }
         write(folder, &path, &content).map_err(failed)
     }
 }
@@ -189,22 +225,52 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("made/when/needed");
         let views = Views::new(Some(at.clone()));
-        assert_eq!(views.list().unwrap(), []);
-        views.save(view("Web", "view=allocations&by=namespace")).unwrap();
-        views.save(view(" Äpfel ", "")).unwrap();
-        views.save(view("Web", "view=assets")).unwrap();
+        assert_eq!(views.list(None, false).unwrap(), []);
+        views.save(None, view("Web", "view=allocations&by=namespace")).unwrap();
+        views.save(None, view(" Äpfel ", "")).unwrap();
+        views.save(None, view("Web", "view=assets")).unwrap();
         let expected = [view("Web", "view=assets"), view("Äpfel", "")];
-        assert_eq!(Views::new(Some(at)).list().unwrap(), expected);
-        views.remove("Web").unwrap();
-        assert!(matches!(views.remove("Web"), Err(ViewsError::Unknown(_))));
-        assert_eq!(views.list().unwrap(), [view("Äpfel", "")]);
+        assert_eq!(Views::new(Some(at)).list(None, false).unwrap(), expected);
+        views.remove(None, false, "Web").unwrap();
+        assert!(matches!(views.remove(None, false, "Web"), Err(ViewsError::Unknown(_))));
+        assert_eq!(views.list(None, false).unwrap(), [view("Äpfel", "")]);
+    }
+
+    fn kept(owner: Option<&str>, name: &str) -> Kept {
+        Kept {
+            view: view(name, ""),
+            owner: owner.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn owners_have_views_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = Views::new(Some(folder.path().to_owned()));
+        views.save(None, view("Web", "all")).unwrap();
+        for (owner, query) in [("user:a", "a"), ("user:b", "b")] {
+            views.save(Some(owner), view("Web", query)).unwrap();
+        }
+        assert_eq!(views.list(Some("user:a"), false).unwrap(), [view("Web", "a")]);
+        assert_eq!(views.list(Some("user:b"), true).unwrap().len(), 2);
+        assert_eq!(views.list(Some("user:c"), false).unwrap(), []);
+        assert_eq!(views.list(None, false).unwrap(), [view("Web", "all")]);
+        views.remove(Some("user:a"), true, "Web").unwrap();
+        assert_eq!(views.list(None, false).unwrap(), [view("Web", "all")]);
+        assert!(matches!(
+            views.remove(Some("user:a"), false, "Web"),
+            Err(ViewsError::Unknown(_))
+        ));
+        views.remove(Some("user:a"), true, "Web").unwrap();
+        assert_eq!(views.list(None, false).unwrap(), []);
+        assert_eq!(views.list(Some("user:b"), false).unwrap(), [view("Web", "b")]);
     }
 
     #[test]
     fn without_a_folder_the_error_says_what_to_set() {
-        let error = Views::default().save(view("a", "")).unwrap_err();
+        let error = Views::default().save(None, view("a", "")).unwrap_err();
         assert!(error.to_string().contains("views.directory"), "{error}");
-        assert!(matches!(Views::default().list(), Err(ViewsError::Off)));
+        assert!(matches!(Views::default().list(None, false), Err(ViewsError::Off)));
     }
 
     #[test]
@@ -212,17 +278,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let views = Views::new(Some(folder.path().to_owned()));
         for name in ["", "  ", "a\nb", &"x".repeat(LONGEST_NAME + 1)] {
-            assert!(matches!(views.save(view(name, "")), Err(ViewsError::Name(_))), "{name}");
+            assert!(
+                matches!(views.save(None, view(name, "")), Err(ViewsError::Name(_))),
+                "{name}"
+            );
         }
         let long = "x".repeat(LONGEST_QUERY + 1);
-        assert!(matches!(views.save(view("a", &long)), Err(ViewsError::Query(_))));
+        assert!(matches!(views.save(None, view("a", &long)), Err(ViewsError::Query(_))));
         let full = Content {
-            views: (0..MOST_VIEWS).map(|at| view(&format!("{at:04}"), "")).collect(),
+            views: (0..MOST_VIEWS).map(|at| kept(None, &format!("{at:04}"))).collect(),
         };
         write(folder.path(), &folder.path().join(FILE), &full).unwrap();
-        assert!(matches!(views.save(view("one more", "")), Err(ViewsError::TooMany)));
-        views.save(view("0007", "view=assets")).unwrap();
-        assert_eq!(views.list().unwrap()[7], view("0007", "view=assets"));
+        assert!(matches!(
+            views.save(None, view("one more", "")),
+            Err(ViewsError::TooMany)
+        ));
+        views.save(None, view("0007", "view=assets")).unwrap();
+        assert_eq!(views.list(None, false).unwrap()[7], view("0007", "view=assets"));
     }
 
     #[test]
@@ -231,11 +303,14 @@ mod tests {
         let path = folder.path().join(FILE);
         fs::write(&path, "[1, 2").unwrap();
         let views = Views::new(Some(folder.path().to_owned()));
-        assert!(matches!(views.list(), Err(ViewsError::Broken { .. })));
-        assert!(matches!(views.save(view("a", "")), Err(ViewsError::Broken { .. })));
+        assert!(matches!(views.list(None, false), Err(ViewsError::Broken { .. })));
+        assert!(matches!(
+            views.save(None, view("a", "")),
+            Err(ViewsError::Broken { .. })
+        ));
         assert_eq!(fs::read_to_string(&path).unwrap(), "[1, 2");
         File::create(&path).unwrap().set_len(LARGEST_FILE + 1).unwrap();
-        assert!(matches!(views.list(), Err(ViewsError::TooLarge { .. })));
+        assert!(matches!(views.list(None, false), Err(ViewsError::TooLarge { .. })));
     }
 
     #[test]
@@ -246,12 +321,12 @@ mod tests {
                 let views = Views::new(Some(folder.path().to_owned()));
                 scope.spawn(move || {
                     for at in 0..5 {
-                        views.save(view(&format!("{writer} {at}"), "")).unwrap();
+                        views.save(None, view(&format!("{writer} {at}"), "")).unwrap();
                     }
                 });
             }
         });
         let views = Views::new(Some(folder.path().to_owned()));
-        assert_eq!(views.list().unwrap().len(), 40);
+        assert_eq!(views.list(None, false).unwrap().len(), 40);
     }
 }

@@ -8,7 +8,7 @@ use arrow::{
 };
 use chrono::DateTime;
 use cost_model::{
-    AllocationFilter, AllocationKey, AssetFilter, AssetKey, Filter, Key as _,
+    AllocationFilter, AllocationKey, AssetFilter, AssetKey, Filter, Key as _, Scope,
     aggregation::Grouping,
     naming::{UNALLOCATED, UNDEFINED},
 };
@@ -172,8 +172,8 @@ struct Seen {
     cluster: Cluster,
 }
 
-/// The clusters that the bucket holds anything of.
-pub(crate) async fn clusters(served: &Served) -> Result<Vec<Cluster>> {
+/// The clusters that the bucket holds anything of, and of which anything may be seen.
+pub(crate) async fn clusters(served: &Served, scope: &Scope) -> Result<Vec<Cluster>> {
     let warm = served.warm();
     let mut clusters: BTreeMap<String, Seen> = BTreeMap::new();
     for spec in served.blocks(TableName::SourceFiles) {
@@ -202,15 +202,20 @@ pub(crate) async fn clusters(served: &Served) -> Result<Vec<Cluster>> {
         describe(&block.rows()?, &warm.dictionary().read(), &mut clusters)?;
     }
     let time = |micros: Option<i64>| Some(timestamp(DateTime::from_timestamp_micros(micros?)?));
-    let clusters = clusters.into_iter().map(|(id, seen)| Cluster {
-        name: id.clone(),
-        id,
-        first_window: time(seen.first),
-        last_window: time(seen.last),
-        last_upload: time(seen.upload),
-        rows: seen.rows,
-        files_set_aside: seen.set_aside,
-        ..seen.cluster
+    clusters.retain(|id, _| scope.sees_of_cluster(id));
+    let clusters = clusters.into_iter().map(|(id, seen)| {
+        // Where it runs is known of its assets, and its rows are of all namespaces.
+        let whole = scope.sees_whole_cluster(&id);
+        Cluster {
+            name: id.clone(),
+            id,
+            first_window: time(seen.first),
+            last_window: time(seen.last),
+            last_upload: time(seen.upload),
+            rows: if whole { seen.rows } else { 0 },
+            files_set_aside: if whole { seen.set_aside } else { 0 },
+            ..if whole { seen.cluster } else { Cluster::default() }
+        }
     });
     Ok(clusters.collect())
 }

@@ -14,6 +14,12 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 printf 'type: FILESYSTEM\nconfig: {directory: %s/bucket}\n' "$folder" >"$folder/federated-store.yaml"
 
+# The secret that gateway.access names.
+mkdir "$folder/access"
+for file in client-secret session-key; do
+    head -c 48 /dev/urandom | base64 >"$folder/access/$file"
+done
+
 configs=$folder/compose.yaml
 # Those of compose.yaml, as one more file of the same shape.
 "$python" - "$root/deploy/docker/config" "$configs" "${services[@]}" <<'PYTHON'
@@ -40,7 +46,8 @@ for item in yaml.safe_load_all(pathlib.Path(file).read_text()):
                 config["server"]["admin"]["listen"] = "127.0.0.1:0"
             if "store" in config:
                 config["store"] = f"{folder}/federated-store.yaml"
-            pathlib.Path(folder, name).write_text(yaml.safe_dump(config))
+            text = yaml.safe_dump(config)
+            pathlib.Path(folder, name).write_text(text.replace(" /access/", f" {folder}/access/"))
 PYTHON
     for service in "${services[@]}"; do
         status=0

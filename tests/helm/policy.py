@@ -179,7 +179,7 @@ def targets(peers, service, port):
         return {"names"}
     if port["port"] in OTLP_PORTS:
         return {"collector"}
-    return {"bucket"} if service == "storage-svc" else {"anyone"}
+    return {"storage-svc": {"bucket"}, "gateway-svc": {"issuer"}}.get(service, {"anyone"})
 
 
 OTLP_PORTS = {4317, 4318}
@@ -205,6 +205,9 @@ def expected_arrows(drawn, objects):
         elif target == "bucket":
             if remote:
                 expected.add(("out", source, target, "any"))
+        elif target == "issuer":
+            if files["gateway-svc"]["access"]["mode"] == "oidc":
+                expected.add(("out", source, target, "any"))
         elif target == "names":
             expected.add(("out", source, target, port))
         elif source == "federated clusters":
@@ -225,7 +228,7 @@ def arrow_problems(objects, drawn):
     for way, source, target, port in allowed_arrows(objects):
         if target == "collector":
             port = "4317|4318"
-        if target == "bucket":
+        if target in ("bucket", "issuer"):
             port = "any"
         allowed.add((way, source, target, port))
     expected = expected_arrows(drawn, objects)

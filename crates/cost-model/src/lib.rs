@@ -12,6 +12,7 @@ pub mod filter;
 pub mod flag;
 pub mod naming;
 pub mod number;
+pub mod scope;
 pub mod step;
 pub mod window;
 
@@ -20,5 +21,6 @@ pub use aggregation::{Aggregation, AllocationKey, AssetAggregation, AssetKey, Ke
 pub use calendar::Calendar;
 pub use error::ParameterError;
 pub use filter::{AllocationFilter, AssetFilter, Filter};
+pub use scope::Scope;
 pub use step::Step;
 pub use window::Window;

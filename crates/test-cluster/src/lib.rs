@@ -21,6 +21,7 @@ use fedcost_proto::{
     ingest::v1::{RefreshRequest, Status as IngestStatus, ingest_service_client::IngestServiceClient},
     query::v1::query_service_client::QueryServiceClient,
 };
+use gateway_svc::AccessConfig;
 use ingest_svc::{cycle::Retention, steps::Steps};
 use query_svc::config::LimitsConfig;
 use service_kit::client::Channel;
@@ -46,6 +47,8 @@ pub struct TestOptions {
     pub follow: Duration,
     /// What questions may use up.
     pub query_limits: LimitsConfig,
+    /// Who may see what; everybody everything by default.
+    pub access: Option<AccessConfig>,
     /// How long a release may take to be ingested and served.
     pub patience: Duration,
     /// Who is told of each step of a cycle.
@@ -61,6 +64,7 @@ impl TestOptions {
             refresh: Duration::from_secs(60 * 60),
             follow: Duration::from_millis(20),
             query_limits: LimitsConfig::default(),
+            access: None,
             patience: Duration::from_secs(120),
             steps: Steps::default(),
         }
@@ -120,6 +124,8 @@ impl TestCluster {
         wanted.ingest.steps = options.steps;
         wanted.follow = options.follow;
         wanted.query_limits = options.query_limits;
+        wanted.access = options.access;
+        wanted.views = Some(folder.path().join("views"));
         Ok(Self {
             services: AllInOne::start(wanted, http).await?,
             patience: options.patience,

@@ -14,12 +14,14 @@ use std::{
 
 use fedcost::{AllInOne, Options, ServiceError, StartError};
 use fedcost_proto::ingest::v1::{WatchStatusRequest, ingest_service_client::IngestServiceClient};
+use gateway_svc::AccessConfig;
 use ingest_svc::{
     config::{DEFAULT_RETENTION_DAYS, DEFAULT_RETENTION_HOURS, SHORTEST_REFRESH},
     cycle::Retention,
 };
 use service_kit::client::Channel;
 use service_kit::{
+    config::ConfigError,
     process, shutdown,
     telemetry::{self, LogConfig, TelemetryError},
     tls,
@@ -43,8 +45,8 @@ Examples:
       four made-up clusters, at http://127.0.0.1:9090
   fedcost up --bucket /mnt/bucket --retention-days 0
       all that is in a local folder, however old
-  fedcost up --store federated-store.yaml --listen 0.0.0.0:9090 --refresh 5m
-      the bucket that OpenCost and Kubecost write to, for all who reach this machine
+  fedcost up --store federated-store.yaml --listen 0.0.0.0:9090 --access access.yaml --refresh 5m
+      the bucket that OpenCost and Kubecost write to, for those whom roles in a file allow it
 
 `ready http://…` on stdout tells that costs can be asked for; logs are on stderr, and RUST_LOG sets how much of them.
 Ctrl-C stops; what was ingested is kept in the bucket, under derived/.";
@@ -78,6 +80,10 @@ pub(crate) struct Arguments {
     /// Where to serve HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
+    /// Who may see what: a file as under `access` in the gateway's, or `open` for everybody everything; needed where
+    /// others can reach the address [default: open on a loopback address]
+    #[arg(long, value_name = "FILE|open", value_parser = parse_access)]
+    access: Option<AccessFile>,
     /// How often to look for new files
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_refresh)]
     refresh: Duration,
@@ -87,6 +93,30 @@ pub(crate) struct Arguments {
     /// Fill the bucket with made-up clusters that end now, unless it has clusters already
     #[arg(long, conflicts_with = "store")]
     demo: bool,
+}
+
+/// Where it stands who may see what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum AccessFile {
+    Open,
+    File(PathBuf),
+}
+
+fn parse_access(text: &str) -> Result<AccessFile, Infallible> {
+    Ok(match text {
+        "open" => AccessFile::Open,
+        file => AccessFile::File(file.into()),
+    })
+}
+
+/// Who may see what, of services that listen here.
+fn access(file: Option<&AccessFile>, listen: SocketAddr) -> Result<AccessConfig, UpError> {
+    match file {
+        Some(AccessFile::Open) => Ok(AccessConfig::open()),
+        Some(AccessFile::File(file)) => Ok(AccessConfig::load(file)?),
+        None if listen.ip().to_canonical().is_loopback() => Ok(AccessConfig::open()),
+        None => Err(UpError::NoAccess { listen }),
+    }
 }
 
 fn parse_refresh(text: &str) -> Result<Duration, String> {
@@ -105,6 +135,13 @@ pub(crate) enum UpError {
     System(#[source] io::Error),
     #[error(transparent)]
     Store(#[from] StorageConfigError),
+    #[error(transparent)]
+    Access(#[from] ConfigError),
+    #[error(
+        "others can reach {listen}, and nothing says who may see what: give --access FILE with roles \
+         (docs/operations/access.md), or --access open if everybody may see all costs"
+    )]
+    NoAccess { listen: SocketAddr },
     #[error("{}: cannot be used for data: {source}", path.display())]
     Data { path: PathBuf, source: io::Error },
     #[error("{}: another `fedcost up` is using this folder; stop it, or give another with --data", path.display())]
@@ -125,7 +162,10 @@ pub(crate) enum UpError {
 
 impl UpError {
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::Telemetry(_) | Self::Store(_))
+        matches!(
+            self,
+            Self::Telemetry(_) | Self::Store(_) | Self::Access(_) | Self::NoAccess { .. }
+        )
     }
 }
 
@@ -158,6 +198,7 @@ async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
             })?,
         None => StoreConfig::directory(arguments.bucket.unwrap_or_else(|| arguments.data.join("bucket"))),
     };
+    let access = access(arguments.access.as_ref(), arguments.listen)?;
     let _lock = lock(&arguments.data)?;
     let address = arguments.listen;
     let listener = TcpListener::bind(address)
@@ -174,6 +215,7 @@ async fn serve(arguments: Arguments, screen: Screen) -> Result<(), UpError> {
 
     let mut options = Options::new(arguments.data.join("certs"), store);
     options.views = Some(arguments.data.join("views"));
+    options.access = Some(access);
     options.ingest.refresh = arguments.refresh;
     options.ingest.retention = match arguments.retention_days {
         0 => Retention::of(0, 0),
@@ -293,6 +335,22 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn others_see_nothing_without_a_word() {
+        let of = |text: Option<&str>, listen: &str| {
+            let file = text.map(|text| parse_access(text).unwrap());
+            access(file.as_ref(), listen.parse().unwrap())
+        };
+        assert!(of(None, "127.0.0.1:9090").unwrap().is_open());
+        assert!(of(Some("open"), "0.0.0.0:9090").unwrap().is_open());
+        let error = of(None, "0.0.0.0:9090").unwrap_err();
+        assert!(
+            error.is_usage() && error.to_string().contains("--access open"),
+            "{error}"
+        );
+        assert!(of(Some("/nowhere/access.yaml"), "127.0.0.1:1").unwrap_err().is_usage());
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod question;
 mod topline;
 mod trends;
 
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use chrono::Utc;
 
 pub(crate) use self::{
@@ -29,19 +29,11 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn sets(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn sets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     answer::<Allocation>(&gateway, face, &parameters, Shape::List).await
 }
 
-pub(crate) async fn summary(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn summary(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     answer::<Summary>(&gateway, face, &parameters, Shape::Summary).await
 }
 

@@ -4,7 +4,7 @@ mod diff;
 mod item;
 mod topline;
 
-use axum::{extract::State, response::Response};
+use axum::response::Response;
 use chrono::Utc;
 use cost_model::AssetAggregation;
 use fedcost_proto::query::v1::QueryAssetsRequest;
@@ -28,11 +28,7 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn sets(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn sets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?;
     // One map can hold one set, whatever step a client sends along.
     let (shape, range) = match face {
@@ -64,5 +60,7 @@ fn read(parameters: &Parameters, face: Face, range: &TimeRange) -> Result<QueryA
         steps_per_set: range.steps_per_set(),
         utc_offset_seconds: range.utc_offset_seconds(),
         as_of: parameters.get(table::AS_OF.name).unwrap_or_default().to_owned(),
+        // Whoever asks says it.
+        scope: None,
     })
 }

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -65,21 +64,13 @@ const ASSET: [(&str, &str); 11] = [
     ("label", "label"),
 ];
 
-pub(crate) async fn allocations(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn allocations(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::FIELD, &ALLOCATION, &["label", "annotation"])?;
     let filter = filter::allocations(&parameters, face)?;
     answer(&gateway, face, &parameters, false, field, filter).await
 }
 
-pub(crate) async fn assets(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn assets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let field = field(&parameters, &table::ASSET_FIELD, &ASSET, &["label"])?;
     let filter = filter::assets(&parameters, face)?;
     answer(&gateway, face, &parameters, true, field, filter).await
@@ -105,6 +96,8 @@ async fn answer(
             _ => VALUES,
         },
         filter,
+        // Whoever asks says it.
+        scope: None,
     };
     let answer = gateway.upstream.autocomplete(question, gateway.deadline()).await?;
     Ok(Json(Success::of(Values { data: answer.values })).into_response())

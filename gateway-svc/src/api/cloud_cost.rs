@@ -3,7 +3,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -12,32 +11,20 @@ use serde_json::{Value, json};
 use super::{json::WindowJson, success::Success, time_range::TimeRange};
 use crate::{Gateway, error::ApiError, face::Face, parameters::Parameters};
 
-pub(crate) async fn sets(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn sets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = read(&gateway, face, &parameters)?;
     let window = WindowJson::of(Some(&range.window()));
     Ok(answer(json!({"sets": [], "window": window})))
 }
 
-pub(crate) async fn totals(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn totals(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     read(&gateway, face, &parameters)?;
     let combined = json!({"name": "Totals", "kubernetesPercent": 0, "cost": 0});
     Ok(answer(json!({"numResults": 0, "combined": combined})))
 }
 
 /// The graph and the table.
-pub(crate) async fn list(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn list(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     read(&gateway, face, &parameters)?;
     Ok(answer(json!([])))
 }

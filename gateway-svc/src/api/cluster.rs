@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::query::v1 as proto;
@@ -55,7 +54,7 @@ impl Cluster {
 }
 
 /// Every cluster by its id.
-pub(crate) async fn map(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn map(gateway: Gateway) -> Result<Response, ApiError> {
     let clusters: BTreeMap<_, _> = clusters(&gateway)
         .await?
         .into_iter()
@@ -65,13 +64,13 @@ pub(crate) async fn map(State(gateway): State<Gateway>) -> Result<Response, ApiE
 }
 
 /// Clients ask about the cluster that they are in; of several, the first one answers.
-pub(crate) async fn info(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn info(gateway: Gateway) -> Result<Response, ApiError> {
     let first = clusters(&gateway).await?.into_iter().next();
     Ok(Json(Success::of(first.unwrap_or_default())).into_response())
 }
 
 /// The clusters in order of their ids.
-pub(crate) async fn status(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn status(gateway: Gateway) -> Result<Response, ApiError> {
     Ok(Json(Success::of(clusters(&gateway).await?)).into_response())
 }
 

@@ -6,6 +6,7 @@ use axum::routing::{MethodRouter, get};
 use super::{allocation, asset, autocomplete, cloud_cost, cluster, ingest, saved_views, settings, status};
 use crate::{
     Gateway,
+    access::Need,
     parameters::{Parameter, table},
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) can_be_csv: bool,
     /// Parameters to try it with.
     pub(crate) example: &'static str,
+    /// What must be allowed to who asks.
+    pub(crate) need: Need,
     pub(crate) handler: fn() -> MethodRouter<Gateway>,
 }
 
@@ -88,6 +91,7 @@ const fn figure(
         answer: Answer::Figures,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler,
     }
 }
@@ -104,6 +108,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Allocations,
         can_be_csv: true,
         example: "window=7d&aggregate=namespace&accumulate=true",
+        need: Need::View,
         handler: || get(allocation::sets),
     },
     Endpoint {
@@ -119,6 +124,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Summary,
         can_be_csv: true,
         example: "window=7d&aggregate=namespace",
+        need: Need::View,
         handler: || get(allocation::summary),
     },
     Endpoint {
@@ -130,6 +136,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::AllocationTopline,
         can_be_csv: false,
         example: "window=7d&aggregate=cluster",
+        need: Need::View,
         handler: || get(allocation::topline),
     },
     Endpoint {
@@ -141,6 +148,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Trends,
         can_be_csv: false,
         example: "window=3d&aggregate=namespace",
+        need: Need::View,
         handler: || get(allocation::trends),
     },
     Endpoint {
@@ -158,6 +166,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Values,
         can_be_csv: false,
         example: "window=7d&field=namespace",
+        need: Need::View,
         handler: || get(autocomplete::allocations),
     },
     Endpoint {
@@ -169,6 +178,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Assets,
         can_be_csv: true,
         example: "window=7d&aggregate=type&accumulate=true",
+        need: Need::View,
         handler: || get(asset::sets),
     },
     Endpoint {
@@ -180,6 +190,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::AssetTopline,
         can_be_csv: false,
         example: WEEK,
+        need: Need::View,
         handler: || get(asset::topline),
     },
     Endpoint {
@@ -197,6 +208,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::AssetDiff,
         can_be_csv: false,
         example: "before=yesterday&after=today",
+        need: Need::View,
         handler: || get(asset::diff),
     },
     Endpoint {
@@ -214,6 +226,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Values,
         can_be_csv: false,
         example: "window=7d&field=assetType",
+        need: Need::View,
         handler: || get(autocomplete::assets),
     },
     Endpoint {
@@ -225,6 +238,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::ClusterMap,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(cluster::map),
     },
     Endpoint {
@@ -236,6 +250,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Cluster,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(cluster::info),
     },
     Endpoint {
@@ -247,6 +262,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Clusters,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(cluster::status),
     },
     Endpoint {
@@ -263,6 +279,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Nothing,
         can_be_csv: false,
         example: WEEK,
+        need: Need::View,
         handler: || get(cloud_cost::sets),
     },
     Endpoint {
@@ -274,6 +291,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Nothing,
         can_be_csv: false,
         example: WEEK,
+        need: Need::View,
         handler: || get(cloud_cost::totals),
     },
     Endpoint {
@@ -290,6 +308,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Nothing,
         can_be_csv: false,
         example: WEEK,
+        need: Need::View,
         handler: || get(cloud_cost::list),
     },
     Endpoint {
@@ -301,6 +320,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Nothing,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(cloud_cost::status),
     },
     Endpoint {
@@ -312,6 +332,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Nothing,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(cloud_cost::autocomplete),
     },
     Endpoint {
@@ -323,6 +344,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Orchestrator,
         can_be_csv: false,
         example: "",
+        need: Need::ViewAll,
         handler: || get(ingest::orchestrator),
     },
     Endpoint {
@@ -339,6 +361,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::IngestionRecords,
         can_be_csv: false,
         example: "state=setAside",
+        need: Need::View,
         handler: || get(ingest::records),
     },
     Endpoint {
@@ -350,6 +373,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::IngestionSummary,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(ingest::summary),
     },
     Endpoint {
@@ -361,6 +385,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Releases,
         can_be_csv: false,
         example: "",
+        need: Need::ViewAll,
         handler: || get(ingest::releases),
     },
     Endpoint {
@@ -372,6 +397,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::MultiCluster,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(ingest::multicluster),
     },
     figure(
@@ -440,6 +466,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Begun,
         can_be_csv: false,
         example: WEEK,
+        need: Need::Operate,
         handler: || get(ingest::repair_allocations),
     },
     Endpoint {
@@ -451,6 +478,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Begun,
         can_be_csv: false,
         example: WEEK,
+        need: Need::Operate,
         handler: || get(ingest::repair_assets),
     },
     Endpoint {
@@ -462,6 +490,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Settings,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(settings::configs),
     },
     Endpoint {
@@ -473,6 +502,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Settings,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(settings::product_configs),
     },
     Endpoint {
@@ -484,6 +514,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Plain,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(saved_views::list),
     },
     Endpoint {
@@ -495,6 +526,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Plain,
         can_be_csv: false,
         example: "",
+        need: Need::View,
         handler: || get(status::status),
     },
     Endpoint {
@@ -506,6 +538,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Plain,
         can_be_csv: false,
         example: "",
+        need: Need::Nothing,
         handler: || get(status::readyz),
     },
     Endpoint {
@@ -517,6 +550,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Text,
         can_be_csv: false,
         example: "",
+        need: Need::Nothing,
         handler: || get(status::healthz),
     },
 ];

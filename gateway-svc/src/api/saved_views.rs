@@ -1,10 +1,10 @@
-//! `/views`: views of the web page that were given a name, kept for all who use this gateway.
+//! `/views`: views of the web page that were given a name, kept for who saved them where people are told apart.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{Path, rejection::JsonRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -33,10 +33,11 @@ pub(crate) struct Content {
     query: String,
 }
 
-/// All views by name. Where none are kept, why.
-pub(crate) async fn list(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+/// The caller's views by name, and those of nobody, who may name anything. Where none are kept, why.
+pub(crate) async fn list(gateway: Gateway) -> Result<Response, ApiError> {
     let views = Arc::clone(&gateway.views);
-    let list = match blocking(move || views.list()).await {
+    let (owner, unowned) = (gateway.caller.owner(), gateway.caller.sees_everything());
+    let list = match blocking(move || views.list(owner.as_deref(), unowned)).await {
         Ok(views) => List {
             unavailable: None,
             views,
@@ -52,21 +53,24 @@ pub(crate) async fn list(State(gateway): State<Gateway>) -> Result<Response, Api
 
 /// Keeps a view, in the place of one that is called so already.
 pub(crate) async fn save(
-    State(gateway): State<Gateway>,
+    gateway: Gateway,
     Path(name): Path<String>,
     // A page of another host cannot send JSON without asking first, which nobody answers.
     content: Result<Json<Content>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let Json(Content { query }) = content.map_err(|rejection| ViewsError::Body(rejection.body_text()))?;
     let views = Arc::clone(&gateway.views);
-    let view = blocking(move || views.save(View { name, query })).await?;
+    let owner = gateway.caller.owner();
+    let view = blocking(move || views.save(owner.as_deref(), View { name, query })).await?;
     Ok(([NO_STORE], Json(view)).into_response())
 }
 
 /// Forgets a view.
-pub(crate) async fn remove(State(gateway): State<Gateway>, Path(name): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn remove(gateway: Gateway, Path(name): Path<String>) -> Result<Response, ApiError> {
     let views = Arc::clone(&gateway.views);
-    blocking(move || views.remove(&name)).await?;
+    // Views of nobody are everybody's, so to forget one is an operator's affair.
+    let (owner, unowned) = (gateway.caller.owner(), gateway.caller.operates_everything());
+    blocking(move || views.remove(owner.as_deref(), unowned, &name)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -19,7 +18,7 @@ pub(crate) struct Settings<'a> {
     currency_code: &'a str,
 }
 
-pub(crate) async fn configs(State(gateway): State<Gateway>) -> Response {
+pub(crate) async fn configs(gateway: Gateway) -> Response {
     let settings = Settings {
         currency_code: &gateway.currency,
     };
@@ -27,7 +26,7 @@ pub(crate) async fn configs(State(gateway): State<Gateway>) -> Response {
 }
 
 /// Dashboards read the currency at the top.
-pub(crate) async fn product_configs(State(gateway): State<Gateway>) -> Response {
+pub(crate) async fn product_configs(gateway: Gateway) -> Response {
     #[derive(Serialize)]
     struct Both<'a> {
         #[serde(flatten)]

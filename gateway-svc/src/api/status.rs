@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::{
@@ -25,7 +24,7 @@ pub(crate) async fn healthz() -> Response {
 }
 
 /// Whether questions are answered, and if not, why.
-pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Response {
+pub(crate) async fn readyz(gateway: Gateway) -> Response {
     let readiness = Readiness::find(&gateway).await;
     let code = if readiness.ready {
         StatusCode::OK
@@ -46,10 +45,10 @@ impl service_kit::admin::Readiness for WhetherReady {
 }
 
 /// The same, and what ingest is doing. For people and our pages, so always 200.
-pub(crate) async fn status(State(gateway): State<Gateway>) -> Response {
+pub(crate) async fn status(gateway: Gateway) -> Response {
     let (readiness, ingest) = tokio::join!(Readiness::find(&gateway), gateway.upstream.ingest_status());
     let (ingest, ingest_error) = match &ingest {
-        Ok(status) => (Some(Ingest::of(status)), None),
+        Ok(status) => (Some(Ingest::of(status, gateway.caller.sees_everything())), None),
         Err(error) => (None, Some(reason("ingest-svc", error))),
     };
     (
@@ -157,7 +156,13 @@ struct Progress {
 }
 
 impl Ingest {
-    fn of(message: &ingest::Status) -> Self {
+    /// Files and errors are of all clusters, so who sees less is told no more of them than that there are some.
+    fn of(message: &ingest::Status, all: bool) -> Self {
+        let last_error = match message.last_error.as_str() {
+            "" => None,
+            error if all => Some(error.to_owned()),
+            _ => Some("the last cycle failed; whoever runs this can see why".to_owned()),
+        };
         Self {
             state: match message.state() {
                 IngestState::Unspecified => "unknown",
@@ -170,8 +175,8 @@ impl Ingest {
             cycle_started: Time::of(message.cycle_started.as_ref()),
             cycle_ended: Time::of(message.cycle_ended.as_ref()),
             next_cycle: Time::of(message.next_cycle.as_ref()),
-            last_error: (!message.last_error.is_empty()).then(|| message.last_error.clone()),
-            progress: message.progress.as_ref().map(|progress| Progress {
+            last_error,
+            progress: message.progress.as_ref().filter(|_| all).map(|progress| Progress {
                 files_found: progress.files_found,
                 files_to_read: progress.files_to_read,
                 files_read: progress.files_read,

@@ -1,8 +1,10 @@
 //! Connections: accepting them, their limits, and ending them.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -15,9 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 use tracing::{debug, info, warn};
 
-use crate::config::Limits;
+use crate::{access::Peer, config::Limits};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,12 +60,16 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits
             let permit = Arc::clone(&room).acquire_owned().await;
             (permit, accept(&listener).await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, (stream, peer)) = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => accepted,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         connections.spawn(async move {
@@ -84,15 +91,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers leave in large pieces; waiting to fill a packet only delays their ends.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%error, "connection keeps its delay");
                 }
-                return stream;
+                return (stream, peer);
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");

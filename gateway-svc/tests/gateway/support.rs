@@ -94,7 +94,7 @@ async fn config(query: &Query, listen: SocketAddr) -> Config {
     let server = CommonConfig::new(listen, query.issue("gateway-svc"));
     let ingest = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let endpoint = |address: SocketAddr| EndpointConfig::new(format!("https://{address}"));
-    Config::new(server, &endpoint(query.address), &endpoint(ingest)).unwrap()
+    Config::new(server, &endpoint(query.address), &endpoint(ingest), None).unwrap()
 }
 
 pub(crate) fn content_type(response: &Response) -> &str {

@@ -31,6 +31,12 @@ pub(crate) enum QueryError {
          by limit and offset"
     )]
     TooManyItems { items: usize, most: usize },
+    #[error("scope is not given: a gateway must say what of all may be seen")]
+    NoScope,
+    #[error("scope has too many patterns: {got}; it takes at most {most}")]
+    LongScope { got: usize, most: usize },
+    #[error("scope has a wrong pattern: {0}")]
+    Scope(#[from] cost_model::scope::PatternError),
     #[error("parameter asOf got {got:?}: that release is not on record any more, or never was")]
     NotOnRecord { got: String },
     #[error("{0}")]
@@ -54,6 +60,10 @@ impl From<QueryError> for Status {
             QueryError::Window | QueryError::TooManySteps(_) => bad_field("window"),
             QueryError::Busy { .. } => Self::resource_exhausted(error.to_string()),
             QueryError::NotOnRecord { .. } => bad_field("asOf"),
+            QueryError::NoScope | QueryError::LongScope { .. } | QueryError::Scope(_) => {
+                tracing::error!(%error, "a gateway's question is refused");
+                Self::permission_denied(error.to_string())
+            }
             QueryError::Lake(_) => {
                 tracing::warn!(%error, "an older release cannot be read");
                 Self::unavailable("the lake cannot be read; try again later")

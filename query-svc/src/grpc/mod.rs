@@ -2,6 +2,7 @@
 
 mod error;
 mod question;
+mod scope;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -103,15 +104,18 @@ impl QueryHandlers {
         Ok(())
     }
 
-    async fn allocations(&self, request: &QueryAllocationsRequest) -> Result<Answered, QueryError> {
+    async fn allocations(&self, request: &Request<QueryAllocationsRequest>) -> Result<Answered, QueryError> {
+        let scope = scope::of(request, |request| request.scope.as_ref())?;
+        let request = request.get_ref();
+        let explain = request.explain && scope.is_everything();
         let question = question::allocations(request)?;
         let turn = self.turn().await?;
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
-        let mut reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        let mut reader = Reader::new(&self.planner, &served, &question.sets, &scope, explain);
         reader.unreconciled = request.unreconciled;
         let answer = answer::allocations(&reader, &question, Utc::now()).await?;
         self.check_size(&answer)?;
-        let explanation = request.explain.then(|| explanation(reader, started));
+        let explanation = explain.then(|| explanation(reader, started));
         Ok(Answered {
             answer: Arc::new(answer),
             explanation,
@@ -119,14 +123,17 @@ impl QueryHandlers {
         })
     }
 
-    async fn assets(&self, request: &QueryAssetsRequest) -> Result<Answered, QueryError> {
+    async fn assets(&self, request: &Request<QueryAssetsRequest>) -> Result<Answered, QueryError> {
+        let scope = scope::of(request, |request| request.scope.as_ref())?;
+        let request = request.get_ref();
+        let explain = request.explain && scope.is_everything();
         let question = question::assets(request)?;
         let turn = self.turn().await?;
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
-        let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
+        let reader = Reader::new(&self.planner, &served, &question.sets, &scope, explain);
         let answer = answer::assets(&reader, &question).await?;
         self.check_size(&answer)?;
-        let explanation = request.explain.then(|| explanation(reader, started));
+        let explanation = explain.then(|| explanation(reader, started));
         Ok(Answered {
             answer: Arc::new(answer),
             explanation,
@@ -171,7 +178,7 @@ impl QueryService for QueryHandlers {
         &self,
         request: Request<QueryAllocationsRequest>,
     ) -> Result<Response<Self::QueryAllocationsStream>, Status> {
-        let answered = self.allocations(request.get_ref()).await?;
+        let answered = self.allocations(&request).await?;
         let message = |(set, window), allocations| QueryAllocationsResponse {
             set,
             window,
@@ -186,7 +193,7 @@ impl QueryService for QueryHandlers {
         &self,
         request: Request<QueryAllocationsRequest>,
     ) -> Result<Response<Self::QueryAllocationColumnsStream>, Status> {
-        Ok(Response::new(columns(self.allocations(request.get_ref()).await?)))
+        Ok(Response::new(columns(self.allocations(&request).await?)))
     }
 
     type QueryAssetsStream = Responses<QueryAssetsResponse>;
@@ -195,7 +202,7 @@ impl QueryService for QueryHandlers {
         &self,
         request: Request<QueryAssetsRequest>,
     ) -> Result<Response<Self::QueryAssetsStream>, Status> {
-        let answered = self.assets(request.get_ref()).await?;
+        let answered = self.assets(&request).await?;
         let message = |(set, window), assets| QueryAssetsResponse { set, window, assets };
         Ok(Response::new(rows(answered, asset_messages, message)))
     }
@@ -206,13 +213,14 @@ impl QueryService for QueryHandlers {
         &self,
         request: Request<QueryAssetsRequest>,
     ) -> Result<Response<Self::QueryAssetColumnsStream>, Status> {
-        Ok(Response::new(columns(self.assets(request.get_ref()).await?)))
+        Ok(Response::new(columns(self.assets(&request).await?)))
     }
 
     async fn autocomplete(
         &self,
         request: Request<AutocompleteRequest>,
     ) -> Result<Response<AutocompleteResponse>, Status> {
+        let scope = scope::of(&request, |request| request.scope.as_ref())?;
         let request = request.into_inner();
         let window = question::window(request.window)?;
         let sets = Sets::new(window, Step::Day, Accumulate::All, 1, Calendar::utc()).map_err(QueryError::from)?;
@@ -223,7 +231,7 @@ impl QueryService for QueryHandlers {
         };
         let _turn = self.turn().await?;
         let served = self.served()?;
-        let reader = Reader::new(&self.planner, &served, &sets, false);
+        let reader = Reader::new(&self.planner, &served, &sets, &scope, false);
         let values = if request.assets {
             let filter = AssetFilter::parse(&request.filter, Leniency::Strict).map_err(QueryError::from)?;
             let field = catalog::AssetListing::parse(&request.field);
@@ -241,9 +249,13 @@ impl QueryService for QueryHandlers {
         }))
     }
 
-    async fn list_clusters(&self, _: Request<ListClustersRequest>) -> Result<Response<ListClustersResponse>, Status> {
+    async fn list_clusters(
+        &self,
+        request: Request<ListClustersRequest>,
+    ) -> Result<Response<ListClustersResponse>, Status> {
+        let scope = scope::of(&request, |request| request.scope.as_ref())?;
         let served = self.served()?;
-        let clusters = catalog::clusters(&served).await.map_err(QueryError::from)?;
+        let clusters = catalog::clusters(&served, &scope).await.map_err(QueryError::from)?;
         Ok(Response::new(ListClustersResponse { clusters }))
     }
 

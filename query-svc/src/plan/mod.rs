@@ -7,6 +7,7 @@ mod labels;
 mod parts;
 mod per_codes;
 mod rows;
+mod scope;
 mod sets;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 use arrow::array::RecordBatch;
-use cost_model::{AssetAggregation, Filter, LabelAliases, aggregation::Grouping};
+use cost_model::{AssetAggregation, Filter, LabelAliases, Scope, aggregation::Grouping};
 use cost_plan::aggregate::{self, Input, derived_keys};
 use datafusion::{
     error::Result,
@@ -143,6 +144,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) planner: &'a Planner,
     pub(crate) served: &'a Served,
     pub(crate) sets: &'a Sets,
+    /// What the answer may be made of.
+    scope: &'a Scope,
     /// Whether what reconciliation with the bill has added is left out.
     pub(crate) unreconciled: bool,
     read: Mutex<Vec<ReadTable>>,
@@ -188,11 +191,18 @@ fn table_for(base: TableName, columns: &BTreeSet<&'static str>) -> (TableName, &
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(planner: &'a Planner, served: &'a Served, sets: &'a Sets, explain: bool) -> Self {
+    pub(crate) fn new(
+        planner: &'a Planner,
+        served: &'a Served,
+        sets: &'a Sets,
+        scope: &'a Scope,
+        explain: bool,
+    ) -> Self {
         Self {
             planner,
             served,
             sets,
+            scope,
             unreconciled: false,
             read: Mutex::default(),
             plans: Mutex::default(),
@@ -200,14 +210,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The rows of the question's window, of the smallest table that tells `columns` apart.
+    /// The rows of the question's window and scope, of the smallest table that tells `columns` apart.
+    ///
+    /// Whatever is answered is made of rows that come from here, so what is out of scope is in no sum.
     pub(crate) async fn rows<F: CodedField>(
         &self,
         base: TableName,
         columns: &BTreeSet<&'static str>,
         filter: &Filter<F>,
     ) -> Result<Rows> {
-        let (table, reason) = table_for(base, columns);
+        let scope = scope::Rows::new(self.scope, base);
+        let columns: BTreeSet<_> = columns.iter().copied().chain(scope.columns()).collect();
+        let (table, reason) = table_for(base, &columns);
         let days = self.sets.days();
         let resolution = self.sets.resolution();
         let blocks: Vec<_> = self
@@ -223,8 +237,12 @@ impl<'a> Reader<'a> {
             in_memory.push(warm.peek(spec).await);
         }
         let clusters: ClusterTest = {
-            let (filter, dictionary) = (filter.clone(), Arc::clone(warm.dictionary()));
-            Arc::new(move |cluster| filter.may_match_cluster(dictionary.read().text_of(cluster)))
+            let (filter, scope, dictionary) = (filter.clone(), scope.clone(), Arc::clone(warm.dictionary()));
+            Arc::new(move |cluster| {
+                let names = dictionary.read();
+                let cluster = names.text_of(cluster);
+                filter.may_match_cluster(cluster) && scope.may_hold_cluster(cluster)
+            })
         };
         let counts = Arc::new(ScanCounts::default());
         let rows = blocks.iter().map(|block| block.rows()).sum();
@@ -234,9 +252,13 @@ impl<'a> Reader<'a> {
             _ if is_fine => (&self.planner.fine, 1),
             _ => (&self.planner.parallel, self.planner.threads),
         };
+        let seen = scope.seen(warm.dictionary());
         let frame_of = |clusters: &ClusterTest| -> Result<DataFrame> {
             let scan = warm::scan(table, warm, &blocks, &days, clusters, partitions, &counts)?;
-            let frame = session.read_table(Arc::new(scan))?;
+            let mut frame = session.read_table(Arc::new(scan))?;
+            if let Some(seen) = &seen {
+                frame = frame.filter(seen.clone())?;
+            }
             match self.sets.holds() {
                 Some(holds) => frame.filter(holds),
                 None => Ok(frame),

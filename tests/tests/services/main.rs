@@ -6,6 +6,7 @@
     reason = "helpers of tests are not marked as tests"
 )]
 
+mod access;
 mod asking;
 mod bucket;
 mod clients;

@@ -397,7 +397,7 @@ async fn releases_clusters_and_values(services: Arc<Services>) {
     let release = query.get_release(GetReleaseRequest {}).await.unwrap().into_inner();
     assert!(release.number >= 1 && release.published.is_some() && release.loaded.is_some());
     let clusters = query
-        .list_clusters(ListClustersRequest {})
+        .list_clusters(ListClustersRequest::default())
         .await
         .unwrap()
         .into_inner()
@@ -883,7 +883,7 @@ async fn who_goes_away_frees_the_turn() {
         );
         // What needs no turn is answered all the same.
         assert!(query.get_release(GetReleaseRequest {}).await.is_ok());
-        assert!(query.list_clusters(ListClustersRequest {}).await.is_ok());
+        assert!(query.list_clusters(ListClustersRequest::default()).await.is_ok());
         let url = format!(
             "{}/allocation?window=7d&aggregate=namespace",
             services.cluster.base_url()

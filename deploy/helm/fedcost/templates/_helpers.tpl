@@ -128,6 +128,7 @@ https://{{ include "fedcost.object" . }}:{{ include "fedcost.port" . }}
 {{- else if eq .key "gateway" -}}
 {{- $_ := set $config "query" $address.query -}}
 {{- $_ := set $config "ingest" $address.ingest -}}
+{{- $_ := set $config "access" (deepCopy $root.Values.gateway.access.config) -}}
 {{- if $root.Values.views.existingClaim -}}
 {{- $_ := set $config "views" (dict "directory" "/views") -}}
 {{- end -}}

@@ -34,6 +34,8 @@ pub(crate) fn read(
         utc_offset_seconds: range.utc_offset_seconds(),
         as_of: parameters.get(table::AS_OF.name).unwrap_or_default().to_owned(),
         unreconciled: !parameters.is_set(&table::RECONCILE, face)?,
+        // Whoever asks says it.
+        scope: None,
     })
 }
 

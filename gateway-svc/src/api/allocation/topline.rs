@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::response::IntoResponse;
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, response::Response};
 use chrono::{DateTime, Utc};
 use cost_answer::{AllocationColumns, AllocationRow};
 use cost_model::allocation::{ResourceCost, ResourceUse, minutes, total_efficiency};
@@ -64,11 +64,7 @@ struct Total {
     total_cost: FiveDecimals,
 }
 
-pub(crate) async fn topline(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn topline(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let question = question::read(&parameters, face, &range)?;
     let deadline = gateway.deadline();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -79,11 +78,7 @@ impl Change {
     }
 }
 
-pub(crate) async fn trends(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn trends(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let before = range
         .before()

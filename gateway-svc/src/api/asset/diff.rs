@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use cost_answer::{AssetColumns, RecordBatch};
 use http::{HeaderValue, header};
@@ -29,11 +26,7 @@ const COST_CHANGE_RATIO: f64 = 0.05;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-pub(crate) async fn diff(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn diff(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let ratio = parameters
         .amount(&table::COST_CHANGE_RATIO)?
         .unwrap_or(COST_CHANGE_RATIO);

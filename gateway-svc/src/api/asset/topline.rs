@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -31,11 +30,7 @@ pub(crate) struct Topline {
     num_results: u64,
 }
 
-pub(crate) async fn topline(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn topline(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     let range = TimeRange::read(&parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.as_one_set();
     let question = read(&parameters, face, &range)?;
     let deadline = gateway.deadline();

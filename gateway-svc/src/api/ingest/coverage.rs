@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::ingest::v1 as proto;
@@ -67,7 +66,7 @@ impl Summary {
     }
 }
 
-pub(crate) async fn summary(State(gateway): State<Gateway>, parameters: Parameters) -> Result<Response, ApiError> {
+pub(crate) async fn summary(gateway: Gateway, parameters: Parameters) -> Result<Response, ApiError> {
     let cluster = parameters.get(table::CLUSTER.name).unwrap_or_default();
     let coverages = gateway.upstream.coverage(cluster, gateway.deadline()).await?;
     let summaries: Vec<_> = coverages.iter().map(Summary::of).collect();
@@ -159,7 +158,7 @@ impl MultiCluster {
     }
 }
 
-pub(crate) async fn multicluster(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn multicluster(gateway: Gateway) -> Result<Response, ApiError> {
     let coverages = gateway.upstream.coverage("", gateway.deadline()).await?;
     Ok(Json(Success::of(MultiCluster::of(&coverages))).into_response())
 }

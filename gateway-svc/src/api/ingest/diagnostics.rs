@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::ingest::v1::SourceFile;
@@ -109,7 +108,7 @@ macro_rules! handlers {
     ($($name:ident => $which:ident),+ $(,)?) => {
         $(
             pub(crate) async fn $name(
-                State(gateway): State<Gateway>,
+                gateway: Gateway,
                 parameters: Parameters,
             ) -> Result<Response, ApiError> {
                 figures(&gateway, &parameters, Which::$which).await

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::ingest::v1::{self as proto, State as IngestState};
@@ -112,7 +111,7 @@ impl Orchestrator {
     }
 }
 
-pub(crate) async fn orchestrator(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn orchestrator(gateway: Gateway) -> Result<Response, ApiError> {
     let status = gateway.upstream.ingest_status().await?;
     Ok(Json(Success::of(Orchestrator::of(&status))).into_response())
 }
@@ -179,7 +178,7 @@ const SET_ASIDE: &str = "setAside";
 /// Records that are answered unless told.
 const RECORDS: usize = 1000;
 
-pub(crate) async fn records(State(gateway): State<Gateway>, parameters: Parameters) -> Result<Response, ApiError> {
+pub(crate) async fn records(gateway: Gateway, parameters: Parameters) -> Result<Response, ApiError> {
     let state = parameters.word(&table::RECORD_STATE)?;
     let offset = parameters.whole(&table::OFFSET)?.unwrap_or_default();
     let limit = parameters.whole(&table::RECORDS_LIMIT)?.filter(|limit| *limit > 0);

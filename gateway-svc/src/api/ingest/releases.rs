@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use fedcost_proto::ingest::v1 as proto;
@@ -60,7 +59,7 @@ impl Releases {
     }
 }
 
-pub(crate) async fn releases(State(gateway): State<Gateway>) -> Result<Response, ApiError> {
+pub(crate) async fn releases(gateway: Gateway) -> Result<Response, ApiError> {
     let message = gateway.upstream.releases(gateway.deadline()).await?;
     Ok(Json(Success::of(Releases::of(message))).into_response())
 }

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
@@ -16,19 +15,11 @@ use crate::{
     parameters::{Parameters, table},
 };
 
-pub(crate) async fn allocations(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn allocations(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     repair(&gateway, face, &parameters, "allocations", "Repairing Allocation ETL").await
 }
 
-pub(crate) async fn assets(
-    State(gateway): State<Gateway>,
-    face: Face,
-    parameters: Parameters,
-) -> Result<Response, ApiError> {
+pub(crate) async fn assets(gateway: Gateway, face: Face, parameters: Parameters) -> Result<Response, ApiError> {
     repair(&gateway, face, &parameters, "assets", "Repairing Asset ETL").await
 }
 
@@ -40,11 +31,18 @@ async fn repair(
     answer: &'static str,
 ) -> Result<Response, ApiError> {
     let window = TimeRange::read(parameters, face, Utc::now(), gateway.calendar, gateway.limits.sets)?.window();
+    let cluster = parameters.get(table::CLUSTER.name).unwrap_or_default();
+    if !gateway.caller.may_operate(cluster) {
+        return Err(ApiError::Forbidden {
+            who: gateway.caller.name.clone(),
+            what: "have files of all these clusters read again, so name one with the parameter cluster that it may",
+        });
+    }
     let request = RepairRequest {
         start: window.start,
         end: window.end,
         pipeline: pipeline.to_owned(),
-        cluster: parameters.get(table::CLUSTER.name).unwrap_or_default().to_owned(),
+        cluster: cluster.to_owned(),
     };
     gateway.upstream.repair(request, gateway.deadline()).await?;
     Ok(Json(Success::of(answer)).into_response())
