@@ -155,7 +155,7 @@ test("who may see some clusters sees those, on every view", async ({ page }) => 
   expect(totals.length).toBeGreaterThan(0);
   await expect(page.getByText(dollars(sum(totals.map(([, cost]) => cost)))).first()).toBeVisible();
   for (const view of ["overview", "assets", "clusters"]) {
-    await page.goto(`${costs.url}/?view=${view}&window=${WEEK}`);
+    await page.goto(`${costs.url}/?view=${view}&window=${WEEK}&by=cluster`);
     await expect(page.getByText("prod-us").first()).toBeVisible();
     await page.waitForLoadState("networkidle");
     await expect(page.getByText("edge-1")).toHaveCount(0);
@@ -232,7 +232,8 @@ test("a machine is known by its token until that is revoked", async ({ request }
       (line) =>
         JSON.parse(line) as { event: string; by: string | null; user: string | null; status?: number },
     );
-  const has = (wanted: Record<string, unknown>) => expect(events).toContainEqual(expect.objectContaining(wanted));
+  const has = (wanted: Record<string, unknown>) =>
+    expect(events).toContainEqual(expect.objectContaining(wanted));
   has({ event: "signed in", user: "alice@example.org" });
   has({ event: "not signed in", user: null });
   has({ event: "answered", by: "session", user: "bob@example.org", status: 200 });
