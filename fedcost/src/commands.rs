@@ -8,6 +8,7 @@ pub(crate) mod inspect;
 pub(crate) mod push;
 pub(crate) mod releases;
 pub(crate) mod repair;
+pub(crate) mod tokens;
 pub(crate) mod up;
 pub(crate) mod verify;
 
@@ -15,7 +16,7 @@ use service_kit::{config, process};
 
 use self::{
     backup::BackupError, certs::CertsError, demo_data::DemoDataError, inspect::InspectError, push::PushCommandError,
-    releases::ReleasesError, repair::RepairError, up::UpError, verify::VerifyError,
+    releases::ReleasesError, repair::RepairError, tokens::TokensCommandError, up::UpError, verify::VerifyError,
 };
 
 /// Why a command failed.
@@ -36,6 +37,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Releases(#[from] ReleasesError),
     #[error(transparent)]
+    Tokens(#[from] TokensCommandError),
+    #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Certs(#[from] CertsError),
@@ -52,6 +55,7 @@ impl CommandError {
             Self::Backup(error) => error.is_usage(),
             Self::Repair(error) => error.is_usage(),
             Self::Releases(_) | Self::Verify(_) => false,
+            Self::Tokens(error) => error.is_usage(),
             Self::Certs(error) => error.is_usage(),
         };
         if asked_wrongly {

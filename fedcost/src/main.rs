@@ -10,7 +10,7 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use service_kit::process;
 
-use self::commands::{CommandError, backup, certs, demo_data, inspect, push, releases, repair, up, verify};
+use self::commands::{CommandError, backup, certs, demo_data, inspect, push, releases, repair, tokens, up, verify};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -44,6 +44,7 @@ enum Command {
     Backup(backup::BackupArguments),
     Restore(backup::RestoreArguments),
     Certs(certs::Arguments),
+    Tokens(tokens::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +67,6 @@ fn run(command: Command) -> Result<(), CommandError> {
         Command::Restore(arguments) => Ok(backup::restore(&arguments)?),
         Command::Verify(arguments) => Ok(verify::run(&arguments)?),
         Command::Certs(arguments) => Ok(certs::run(&arguments)?),
+        Command::Tokens(arguments) => Ok(tokens::run(arguments)?),
     }
 }

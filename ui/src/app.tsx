@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "react";
 import { useStatus } from "./api/queries";
+import { Account } from "./components/access";
 import { Icon } from "./components/icons";
 import { Link } from "./components/link";
 import { SavedViewsMenu } from "./components/saved-views";
@@ -70,6 +71,7 @@ export function App() {
             <State />
             <div className="toolbar">
               <SavedViewsMenu />
+              <Account />
               <ThemeSwitch />
               <a className="button quiet small" href="api">
                 API

@@ -1,8 +1,9 @@
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { retry } from "./api/queries";
+import { failed, retry } from "./api/queries";
 import { App } from "./app";
+import { Gate } from "./components/access";
 import { applyTheme } from "./components/theme";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -17,7 +18,10 @@ import "./styles/details.css";
 
 applyTheme();
 
-const queries = new QueryClient({
+const onError = (error: Error) => failed(queries, error);
+const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError }),
+  mutationCache: new MutationCache({ onError }),
   defaultOptions: { queries: { retry, refetchOnWindowFocus: false } },
 });
 const root = document.getElementById("root");
@@ -25,7 +29,9 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
-        <App />
+        <Gate>
+          <App />
+        </Gate>
       </QueryClientProvider>
     </StrictMode>,
   );

@@ -364,7 +364,7 @@ mod tests {
                 "gateway.yaml: access.trusted_header.peers: found none",
             ),
             (
-                &format!("mode: tokens\ntokens: {{file: t}}\ntrusted_header: {{user: a, peers: [::1/128]}}\n{ROLE}"),
+                &format!("mode: tokens\ntokens: {{file: t}}\ntrusted_header: {{user: a, peers: ['::1/128']}}\n{ROLE}"),
                 "gateway.yaml: access.trusted_header: found settings of another mode",
             ),
         ] {

@@ -1,6 +1,6 @@
 /** The page's questions, each asked once at a time and remembered for a while. */
 
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { ApiError, ask, type Parameters, request } from "./client";
 import type {
   Allocation,
@@ -14,6 +14,7 @@ import type {
   SavedViews,
   Status,
   SummarySets,
+  Who,
 } from "./types";
 
 /** Answers change when a release is published, which the page learns within this time. */
@@ -145,6 +146,30 @@ export function useSavedViews() {
     onSettled: reload,
   });
   return { list, save, remove };
+}
+
+const WHO = ["who"];
+
+/** Who is signed in. */
+export function useWho() {
+  return useQuery({
+    queryKey: WHO,
+    queryFn: ({ signal }) => request<Who>("auth/me", { signal }),
+    staleTime: FRESH_MS,
+  });
+}
+
+/** Forgets the session, and goes on to where the issuer forgets it too. */
+export function useSignOut() {
+  return useMutation({
+    mutationFn: () => request<{ to: string }>("auth/logout", { method: "POST" }),
+    onSuccess: ({ to }) => window.location.assign(to),
+  });
+}
+
+/** What is to be done when a question fails: who is not known any more is to sign in. */
+export function failed(queries: QueryClient, error: Error) {
+  if (error instanceof ApiError && error.status === 401) void queries.invalidateQueries({ queryKey: WHO });
 }
 
 /** Only what may go away by itself is tried again. */

@@ -245,3 +245,26 @@ export interface SavedViews {
   unavailable: string | null;
   views: SavedView[];
 }
+
+/** Who asks, and how people are known. */
+export interface Who {
+  mode: "open" | "oidc" | "trusted-header" | "tokens";
+  /** Where to be signed in, if the gateway does that. */
+  signIn: string | null;
+  /** Where to be signed out, if that can be. */
+  signOut: string | null;
+  user: User | null;
+}
+
+export interface User {
+  name: string;
+  id: string;
+  roles: string[];
+  /** Whether there may be costs that are not shown. */
+  limited: boolean;
+  /** Whether any costs are. */
+  views: boolean;
+  saves: boolean;
+  operates: boolean;
+  until: string | null;
+}

@@ -29,6 +29,8 @@ export function Note({
 function advice(error: unknown): string {
   const status = error instanceof ApiError ? error.status : -1;
   if (status === 0) return "Check that the gateway is running and that you can reach it, then try again.";
+  if (status === 401) return "Sign in again.";
+  if (status === 403) return "Ask whoever runs FedCost here for a role that allows it.";
   if (status === 400) return "Change what is asked for: the filter, the keys or the window.";
   if (status === 429) return "Others are asking at the same time. Try again in a moment.";
   if (status === 503) return "Costs are asked for again by themselves as soon as they can be.";

@@ -1,7 +1,7 @@
-/** Views that were given a name, kept at the gateway for everybody who uses it. */
+/** Views that were given a name, kept at the gateway: for who saved them, or for all where nobody is told apart. */
 
 import { useState } from "react";
-import { useSavedViews } from "../api/queries";
+import { useSavedViews, useWho } from "../api/queries";
 import { useSearch } from "../state/url";
 import { Icon } from "./icons";
 import { Link } from "./link";
@@ -18,6 +18,7 @@ export function SavedViewsMenu() {
 function Content({ close }: { close: () => void }) {
   const search = useSearch();
   const { list, save, remove } = useSavedViews();
+  const user = useWho().data?.user;
   const [name, setName] = useState("");
   const views = list.data?.views ?? [];
   const query = search.replace(/^\?/, "");
@@ -33,7 +34,8 @@ function Content({ close }: { close: () => void }) {
           {list.isPending && <p className="hint">Looking…</p>}
           {list.data && views.length === 0 && (
             <p className="hint">
-              None yet. A view is what this page shows now, under a name; all who use this gateway see it.
+              None yet. A view is what this page shows now, under a name;{" "}
+              {user ? "you alone see it." : "all who use this gateway see it."}
             </p>
           )}
           <ul className="menu" aria-label="Saved views">
@@ -57,7 +59,9 @@ function Content({ close }: { close: () => void }) {
               </li>
             ))}
           </ul>
+          {user && !user.saves && <p className="hint">No role lets you save views.</p>}
           <form
+            hidden={user?.saves === false}
             className="toolbar"
             onSubmit={(event) => {
               event.preventDefault();
