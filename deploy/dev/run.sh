@@ -6,6 +6,7 @@ set -euo pipefail
 usage() {
     cat <<USAGE
 Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-days N] [--tracing YAML] [--warm-mib N]
+                         [--ingest-memory-mib N]
 
   --data DIR          certificates and configurations, and the bucket unless one is given [default: .fedcost]
   --bucket DIR        local folder that is the bucket [default: <data>/bucket]
@@ -13,6 +14,7 @@ Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-da
   --retention-days N  days of daily sets to keep; 0 keeps everything, hourly sets too
   --tracing YAML      where spans go, as \`server.tracing\` of each service, such as '{endpoint: "http://127.0.0.1:4317"}'
   --warm-mib N        tables that query-svc keeps in memory, in MiB
+  --ingest-memory-mib N  memory for what ingest-svc reads and writes at once, 64 or more
 
 Ports can be set by STORAGE_PORT (7001), INGEST_PORT (7002), QUERY_PORT (7003) and GATEWAY_PORT (9090).
 USAGE
@@ -26,9 +28,10 @@ bin=
 retention=
 tracing=
 warm=
+ingest_memory=
 while (($#)); do
     case $1 in
-    --data | --bucket | --bin | --retention-days | --tracing | --warm-mib)
+    --data | --bucket | --bin | --retention-days | --tracing | --warm-mib | --ingest-memory-mib)
         [[ $# -ge 2 ]] || { echo "run.sh: $1 needs a value" >&2; exit 64; }
         case $1 in
         --data) data=$2 ;;
@@ -37,6 +40,7 @@ while (($#)); do
         --retention-days) retention=$2 ;;
         --tracing) tracing=$2 ;;
         --warm-mib) warm=$2 ;;
+        --ingest-memory-mib) ingest_memory=$2 ;;
         esac
         shift 2
         ;;
@@ -44,10 +48,12 @@ while (($#)); do
     *) echo "run.sh: unknown argument $1" >&2; usage >&2; exit 64 ;;
     esac
 done
-if [[ -n $retention && ! $retention =~ ^[0-9]+$ ]]; then
-    echo "run.sh: --retention-days takes a number, not $retention" >&2
-    exit 64
-fi
+for number in "$retention" "$ingest_memory"; do
+    if [[ -n $number && ! $number =~ ^[0-9]+$ ]]; then
+        echo "run.sh: --retention-days and --ingest-memory-mib take a number, not $number" >&2
+        exit 64
+    fi
+done
 
 mkdir -p "$data/config"
 data=$(cd "$data" && pwd)
@@ -85,6 +91,9 @@ fi
 for service in "${services[@]}"; do
     sed "${edits[@]}" "$here/$service.yaml" >"$data/config/$service.yaml"
 done
+if [[ -n $ingest_memory ]]; then
+    sed -i "s|^memory_mib: .*|memory_mib: $ingest_memory|" "$data/config/ingest-svc.yaml"
+fi
 
 pids=()
 finish() {

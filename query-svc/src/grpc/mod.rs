@@ -23,6 +23,7 @@ use prost::Message;
 use service_kit::MAX_MESSAGE_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use self::error::QueryError;
 use crate::{
@@ -109,7 +110,12 @@ impl QueryHandlers {
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
         let mut reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
         reader.unreconciled = request.unreconciled;
-        let answer = answer::allocations(&reader, &question, Utc::now()).await?;
+        let span = reader.span(&request.aggregate);
+        let answer = answer::allocations(&reader, &question, Utc::now())
+            .instrument(span.clone())
+            .await;
+        reader.note_read(&span);
+        let answer = answer?;
         self.check_size(&answer)?;
         let explanation = request.explain.then(|| explanation(reader, started));
         Ok(Answered {
@@ -124,7 +130,10 @@ impl QueryHandlers {
         let turn = self.turn().await?;
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
         let reader = Reader::new(&self.planner, &served, &question.sets, request.explain);
-        let answer = answer::assets(&reader, &question).await?;
+        let span = reader.span(&request.aggregate);
+        let answer = answer::assets(&reader, &question).instrument(span.clone()).await;
+        reader.note_read(&span);
+        let answer = answer?;
         self.check_size(&answer)?;
         let explanation = request.explain.then(|| explanation(reader, started));
         Ok(Answered {
