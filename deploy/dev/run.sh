@@ -97,7 +97,9 @@ fi
 
 pids=()
 finish() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    # A second signal must not end this before every service was told.
+    trap '' INT TERM
     # Who calls before who is called.
     for ((index = ${#pids[@]} - 1; index >= 0; index--)); do
         kill -TERM "${pids[index]}" 2>/dev/null || true

@@ -146,14 +146,21 @@ def traces(gateway, jaeger, answer_file, log):
         sys.exit(f"the root is {trace.path(trace.spans[root])}")
     trace.expect(root, {"files": ..., "bytes": ..., "rows": ...})
     files = trace.named("ingest-svc", "file")
-    if len(files) != int(trace.tags[root]["files"]):
-        sys.exit(f"{len(files)} spans of files, and {trace.tags[root]['files']} files were read")
+    # One of them is no ETL file.
+    set_aside = [file for file in files if trace.tags[file].get("error")]
+    if len(set_aside) != 1 or len(files) != int(trace.tags[root]["files"]) + 1:
+        sys.exit(f"{len(files)} spans of files, {len(set_aside)} of them failed, and {trace.tags[root]['files']} files were read")
+    trace.expect(set_aside[0], {"otel.status_code": "ERROR"})
     for file in files:
-        trace.expect(file, {"path": ..., "cluster": ..., "table": ..., "window.start": ..., "bytes": ..., "rows": ...})
+        trace.expect(file, {"path": ..., "cluster": ..., "table": ..., "window.start": ..., "bytes": ...})
+        trace.expect(file, {} if file in set_aside else {"rows": ...})
         if not any(trace.parent(span) == file for span in trace.spans.values()):
             sys.exit(f"nothing was read for {trace.tags[file]['path']}")
     trace.named("storage-svc", "object_store.get")
-    print(f"cycle: one tree of {len(trace.spans)} spans, {len(files)} of files")
+    failed = {trace.spans[key]["operationName"] for key in trace.spans if trace.tags[key].get("error")}
+    if failed != {"file"}:
+        sys.exit(f"marked as failed are {failed}")
+    print(f"cycle: one tree of {len(trace.spans)} spans, {len(files)} of files, one of them marked as failed")
 
     # A wrong question is the caller's error: it is told its trace, and the span is no failure of ours.
     code, headers, answer = get(gateway + WRONG)
