@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Lake, LakeError, Release, TableName};
 use service_kit::server::Health;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::{Instrument as _, info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::warm::{BlockSpec, Warm};
 
@@ -180,7 +180,7 @@ impl Releases {
                 _ = ticks.tick() => {}
                 () = shutdown.cancelled() => return,
             }
-            let look = shutdown.run_until_cancelled(self.look(&mut followed));
+            let look = shutdown.run_until_cancelled(self.look(&mut followed).instrument(info_span!("follow")));
             match look.await {
                 None => return,
                 Some(Ok(None)) => {}
@@ -188,8 +188,9 @@ impl Releases {
                     health.set_serving();
                     // Derived tables answer by now; the rest gets warm while they do.
                     drop(filling.take());
+                    let span = info_span!("fill", release = served.release.number);
                     filling = Some(AbortOnDropHandle::new(tokio::spawn(
-                        async move { fill(&served).await }.in_current_span(),
+                        async move { fill(&served).await }.instrument(span),
                     )));
                 }
                 // What is served stays served.

@@ -61,6 +61,12 @@ class Trace:
             span = self.spans.get(self.parent(span))
         return names[::-1]
 
+    def above(self, key):
+        keys = []
+        while key in self.spans:
+            keys.append(key := self.parent(self.spans[key]))
+        return keys
+
     def named(self, service, name):
         found = [key for key, span in self.spans.items() if self.services[key] == service and span["operationName"] == name]
         if not found:
@@ -114,8 +120,17 @@ def traces(gateway, jaeger, answer_file, log):
     trace.expect(called, {"span.kind": "client"})
     if trace.parent(trace.spans[asked]) != called:
         sys.exit("query's span is not the child of the gateway's call")
-    for read in trace.named("storage-svc", "get"):
-        trace.expect(read, {"span.kind": "client", "object_store.operation": "get", "object_store.path": ...})
+    (answered,) = trace.named("query-svc", "answer")
+    trace.expect(answered, {
+        "window.start": ..., "window.end": ..., "aggregate": "namespace,pod", "table": "allocations", "release": ...,
+        "files": ..., "bytes": ..., "rows": ...,
+    })
+    for read in trace.named("storage-svc", "object_store.get"):
+        trace.expect(read, {
+            "span.kind": "client", "object_store.operation": "get", "object_store.path": ..., "object_store.bytes": ...,
+        })
+        if answered not in trace.above(read):
+            sys.exit(f"read for another reason than the answer: {trace.path(trace.spans[read])}")
     print(f"question: one tree of {len(trace.spans)} spans; deepest: {' > '.join(max(map(trace.path, trace.spans.values()), key=len))}")
 
     def cycle():
@@ -131,14 +146,21 @@ def traces(gateway, jaeger, answer_file, log):
         sys.exit(f"the root is {trace.path(trace.spans[root])}")
     trace.expect(root, {"files": ..., "bytes": ..., "rows": ...})
     files = trace.named("ingest-svc", "file")
-    if len(files) != int(trace.tags[root]["files"]):
-        sys.exit(f"{len(files)} spans of files, and {trace.tags[root]['files']} files were read")
+    # One of them is no ETL file.
+    set_aside = [file for file in files if trace.tags[file].get("error")]
+    if len(set_aside) != 1 or len(files) != int(trace.tags[root]["files"]) + 1:
+        sys.exit(f"{len(files)} spans of files, {len(set_aside)} of them failed, and {trace.tags[root]['files']} files were read")
+    trace.expect(set_aside[0], {"otel.status_code": "ERROR"})
     for file in files:
-        trace.expect(file, {"path": ..., "cluster": ..., "table": ..., "window.start": ..., "bytes": ..., "rows": ...})
+        trace.expect(file, {"path": ..., "cluster": ..., "table": ..., "window.start": ..., "bytes": ...})
+        trace.expect(file, {} if file in set_aside else {"rows": ...})
         if not any(trace.parent(span) == file for span in trace.spans.values()):
             sys.exit(f"nothing was read for {trace.tags[file]['path']}")
-    trace.named("storage-svc", "get")
-    print(f"cycle: one tree of {len(trace.spans)} spans, {len(files)} of files")
+    trace.named("storage-svc", "object_store.get")
+    failed = {trace.spans[key]["operationName"] for key in trace.spans if trace.tags[key].get("error")}
+    if failed != {"file"}:
+        sys.exit(f"marked as failed are {failed}")
+    print(f"cycle: one tree of {len(trace.spans)} spans, {len(files)} of files, one of them marked as failed")
 
     # A wrong question is the caller's error: it is told its trace, and the span is no failure of ours.
     code, headers, answer = get(gateway + WRONG)

@@ -31,14 +31,17 @@ trap finish EXIT
 mkdir "$data/tls"
 cp "$data"/certs/service/collector/{cert,key}.pem "$data/tls"
 
-start_services() { # TRACING; the demo's bucket is made anew, so that there is something to ingest
+# The demo's bucket is made anew, so that there is something to ingest, and one file in it is damaged. Descriptor 7 is Jaeger's standard input, which must end
+# while the services go on.
+start_services() { # TRACING
     rm -rf "$data/bucket"
     "$bin/fedcost" demo-data --bucket "$data/bucket" >/dev/null
+    echo damaged >"$(find "$data"/bucket/federated/*/etl/bingen/assets/1d -type f | sort | head -1)"
     export STORAGE_PORT INGEST_PORT QUERY_PORT GATEWAY_PORT
     STORAGE_PORT=$(free_port) INGEST_PORT=$(free_port) QUERY_PORT=$(free_port) GATEWAY_PORT=$(free_port)
     : >"$data/ready"
     "$root/deploy/dev/run.sh" --data "$data" --bucket "$data/bucket" --bin "$bin" --warm-mib 0 ${1:+--tracing "$1"} \
-        >"$data/ready" 2>"$data/log" &
+        >"$data/ready" 2>"$data/log" 7>&- &
     services=$!
     for _ in $(seq 1200); do
         [[ ! -s $data/ready ]] || return 0

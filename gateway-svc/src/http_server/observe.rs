@@ -39,7 +39,8 @@ pub(super) async fn observe(State(metrics): State<GatewayMetrics>, request: Requ
         .to_owned();
     let span = info_span!(
         "request",
-        otel.name = field::Empty,
+        // Once it is part of a trace, a span cannot be named any more.
+        otel.name = telemetry::is_recording().then(|| format!("{} {route}", request.method())),
         otel.kind = "server",
         otel.status_code = field::Empty,
         trace_id = field::Empty,
@@ -53,7 +54,6 @@ pub(super) async fn observe(State(metrics): State<GatewayMetrics>, request: Requ
     );
     if telemetry::is_recording() {
         telemetry::continue_trace(&span, request.headers());
-        span.record("otel.name", format!("{} {route}", request.method()));
         note_question(&span, request.uri().query().unwrap_or_default());
     }
     let traceparent = telemetry::traceparent(&span);

@@ -24,6 +24,7 @@ use prost::Message;
 use service_kit::MAX_MESSAGE_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 
 use self::error::QueryError;
 use crate::{
@@ -113,7 +114,12 @@ impl QueryHandlers {
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
         let mut reader = Reader::new(&self.planner, &served, &question.sets, &scope, explain);
         reader.unreconciled = request.unreconciled;
-        let answer = answer::allocations(&reader, &question, Utc::now()).await?;
+        let span = reader.span(&request.aggregate);
+        let answer = answer::allocations(&reader, &question, Utc::now())
+            .instrument(span.clone())
+            .await;
+        reader.note_read(&span);
+        let answer = answer?;
         self.check_size(&answer)?;
         let explanation = explain.then(|| explanation(reader, started));
         Ok(Answered {
@@ -131,7 +137,10 @@ impl QueryHandlers {
         let turn = self.turn().await?;
         let (served, started) = (self.as_of(&request.as_of).await?, Instant::now());
         let reader = Reader::new(&self.planner, &served, &question.sets, &scope, explain);
-        let answer = answer::assets(&reader, &question).await?;
+        let span = reader.span(&request.aggregate);
+        let answer = answer::assets(&reader, &question).instrument(span.clone()).await;
+        reader.note_read(&span);
+        let answer = answer?;
         self.check_size(&answer)?;
         let explanation = explain.then(|| explanation(reader, started));
         Ok(Answered {

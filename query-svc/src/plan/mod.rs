@@ -12,7 +12,7 @@ mod sets;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use arrow::array::RecordBatch;
@@ -31,6 +31,7 @@ use datafusion::{
 };
 use futures::StreamExt as _;
 use lake::{TableName, schema::assets};
+use tracing::{Span, field, info_span};
 
 pub(crate) use self::{
     factor::{Factors, Place, PlaceKind, factor_of},
@@ -308,6 +309,33 @@ impl<'a> Reader<'a> {
         if self.explain {
             self.note(&self.plans, frame.logical_plan().display_indent().to_string());
         }
+    }
+
+    /// The span in which a question is answered.
+    pub(crate) fn span(&self, aggregate: &[String]) -> Span {
+        let window = self.sets.window();
+        info_span!(
+            "answer",
+            window.start = %window.start(),
+            window.end = %window.end(),
+            aggregate = aggregate.join(","),
+            release = self.served.release.number,
+            table = field::Empty,
+            files = field::Empty,
+            bytes = field::Empty,
+            rows = field::Empty,
+        )
+    }
+
+    /// Notes in that span what was read so far.
+    pub(crate) fn note_read(&self, span: &Span) {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables: BTreeSet<_> = read.iter().map(|read| read.table.to_string()).collect();
+        let sum = |of: fn(&ReadTable) -> u64| read.iter().map(of).sum::<u64>();
+        span.record("table", tables.into_iter().collect::<Vec<_>>().join(","));
+        span.record("files", sum(|read| read.counts.files_read.load(Ordering::Relaxed)));
+        span.record("bytes", sum(|read| read.counts.bytes_read.load(Ordering::Relaxed)));
+        span.record("rows", sum(|read| read.rows));
     }
 
     /// What was read and planned so far.

@@ -9,7 +9,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, path::Path,
 };
-use tracing::{Instrument as _, field, info_span};
+use tracing::{Instrument as _, Span, field, info_span};
 
 use crate::metrics::{StorageMetrics, StoreOperation, StoreOutcome};
 
@@ -28,24 +28,17 @@ impl Observed {
         &self,
         operation: StoreOperation,
         path: &Path,
-        bytes: Option<usize>,
+        bytes: impl FnOnce(&T) -> Option<u64>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let span = info_span!(
-            "object_store",
-            otel.name = operation.name(),
-            otel.kind = "client",
-            otel.status_code = field::Empty,
-            object_store.operation = operation.name(),
-            object_store.path = %path,
-            object_store.bytes = bytes,
-        );
+        let span = span(operation, path);
         let begun = Instant::now();
         let result = work.instrument(span.clone()).await;
         let outcome = outcome_of(&result);
-        if outcome == StoreOutcome::Failed {
-            span.record("otel.status_code", "ERROR");
+        if let Some(bytes) = result.as_ref().ok().and_then(bytes) {
+            span.record("object_store.bytes", bytes);
         }
+        note_outcome(&span, outcome);
         self.metrics.store_operation(operation, outcome, begun.elapsed());
         result
     }
@@ -54,11 +47,13 @@ impl Observed {
     fn observe_stream<T: Send + 'static>(
         &self,
         operation: StoreOperation,
+        prefix: &Path,
         items: BoxStream<'static, Result<T>>,
     ) -> BoxStream<'static, Result<T>> {
         let mut counting = Counting {
             metrics: self.metrics.clone(),
             operation,
+            span: span(operation, prefix),
             begun: Instant::now(),
             outcome: StoreOutcome::Ok,
         };
@@ -72,10 +67,29 @@ impl Observed {
     }
 }
 
+fn span(operation: StoreOperation, path: &Path) -> Span {
+    info_span!(
+        "object_store",
+        otel.name = format!("object_store.{}", operation.name()),
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        object_store.operation = operation.name(),
+        object_store.path = %path,
+        object_store.bytes = field::Empty,
+    )
+}
+
+fn note_outcome(span: &Span, outcome: StoreOutcome) {
+    if outcome == StoreOutcome::Failed {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 /// Counts when it is dropped, with the stream that it watches.
 struct Counting {
     metrics: StorageMetrics,
     operation: StoreOperation,
+    span: Span,
     begun: Instant,
     outcome: StoreOutcome,
 }
@@ -88,9 +102,15 @@ impl Counting {
 
 impl Drop for Counting {
     fn drop(&mut self) {
+        note_outcome(&self.span, self.outcome);
         self.metrics
             .store_operation(self.operation, self.outcome, self.begun.elapsed());
     }
+}
+
+/// Where a listing looks.
+fn below(prefix: Option<&Path>) -> Path {
+    prefix.cloned().unwrap_or_default()
 }
 
 /// What is not there, or has changed, is an answer and no failure.
@@ -121,57 +141,66 @@ impl fmt::Debug for Observed {
 #[async_trait]
 impl ObjectStore for Observed {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let bytes = payload.content_length();
+        let bytes = payload.content_length() as u64;
         let put = self.inner.put_opts(path, payload, options);
-        self.observe(StoreOperation::Put, path, Some(bytes), put).await
+        self.observe(StoreOperation::Put, path, |_| Some(bytes), put).await
     }
 
     async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let begin = self.inner.put_multipart_opts(path, options);
-        self.observe(StoreOperation::BeginUpload, path, None, begin).await
+        self.observe(StoreOperation::BeginUpload, path, |_| None, begin).await
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        let operation = if options.head {
+        let is_head = options.head;
+        let operation = if is_head {
             StoreOperation::Head
         } else {
             StoreOperation::Get
         };
         let get = self.inner.get_opts(path, options);
-        self.observe(operation, path, None, get).await
+        let bytes = |got: &GetResult| (!is_head).then(|| got.range.end - got.range.start);
+        self.observe(operation, path, bytes, get).await
     }
 
     async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let get = self.inner.get_ranges(path, ranges);
-        self.observe(StoreOperation::Get, path, None, get).await
+        let bytes = |got: &Vec<Bytes>| Some(got.iter().map(|range| range.len() as u64).sum());
+        self.observe(StoreOperation::Get, path, bytes, get).await
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.observe_stream(StoreOperation::Delete, self.inner.delete_stream(paths))
+        self.observe_stream(
+            StoreOperation::Delete,
+            &Path::default(),
+            self.inner.delete_stream(paths),
+        )
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.observe_stream(StoreOperation::List, self.inner.list(prefix))
+        self.observe_stream(StoreOperation::List, &below(prefix), self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.observe_stream(StoreOperation::List, self.inner.list_with_offset(prefix, offset))
+        self.observe_stream(
+            StoreOperation::List,
+            &below(prefix),
+            self.inner.list_with_offset(prefix, offset),
+        )
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let root = Path::default();
         let list = self.inner.list_with_delimiter(prefix);
-        self.observe(StoreOperation::List, prefix.unwrap_or(&root), None, list)
-            .await
+        self.observe(StoreOperation::List, &below(prefix), |_| None, list).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let copy = self.inner.copy_opts(from, to, options);
-        self.observe(StoreOperation::Copy, to, None, copy).await
+        self.observe(StoreOperation::Copy, to, |()| None, copy).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
         let rename = self.inner.rename_opts(from, to, options);
-        self.observe(StoreOperation::Copy, to, None, rename).await
+        self.observe(StoreOperation::Copy, to, |()| None, rename).await
     }
 }

@@ -318,6 +318,13 @@ impl ExportsSpans for OnRuntime {
         self.note(&result);
         result
     }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        // The provider does so as it is built, when no export is under way that would share the exporter.
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.set_resource(resource);
+        }
+    }
 }
 
 #[cfg(test)]
