@@ -10,7 +10,7 @@ UI_PAGE := ui/built/page/index.html
 UI_PACKAGES := ui/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui ui-if-possible test test-model test-stores test-helm test-alerts test-clients test-ui lint lint-ui bench bench-ingest bench-storage bench-crates
+.PHONY: help demo ui ui-if-possible test test-model test-stores test-helm test-alerts test-jaeger test-clients test-soak test-ui lint lint-ui bench bench-ingest bench-page bench-storage bench-crates
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,14 @@ test-helm: ## Check the Helm chart, its network policies and the alert rules; in
 test-alerts: ## Test the alert rules on made-up series; needs promtool (Debian's package prometheus)
 	tests/alerts/run.sh
 
+test-jaeger: ## Test the traces in a real Jaeger; installs it under target/ with Go
+	tests/jaeger/run.sh
+
 test-clients: ## Run the example clients in Go and Python, and the questions of the Grafana dashboard of costs
 	tests/clients/run.sh
+
+test-soak: ## Ten minutes of traffic with rolling restarts and renewed certificates: no failed request, no growth in memory
+	tests/soak/run.sh
 
 test-ui: ui ## Test the web page: its logic, and in Chromium over the golden bucket; installs Debian's chromium
 	cd ui && $(NPM) test
@@ -77,6 +83,10 @@ bench: ## Time questions over a month of 900,000 rows, beside DuckDB over the sa
 
 bench-ingest: ## Time ingest: a month of 900,000 rows, a changed file, and a cycle over 56,000 files without news
 	tests/bench/ingest.sh
+
+bench-page: ui ## Time the web page's first figures in a fresh Chromium, on the month that `make bench` leaves
+	$(CARGO) build --release -p fedcost -p storage-svc -p ingest-svc -p query-svc -p gateway-svc
+	python3 tests/bench/page.py
 
 bench-storage: ## Time reads and writes through the storage gateway, beside the same on MinIO and a local folder
 	$(CARGO) bench --package storage-svc --bench gateway

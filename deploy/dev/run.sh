@@ -6,11 +6,15 @@ set -euo pipefail
 usage() {
     cat <<USAGE
 Usage: deploy/dev/run.sh [--data DIR] [--bucket DIR] [--bin DIR] [--retention-days N]
+                         [--ingest-memory-mib N] [--warm-mib N] [--tracing YAML]
 
   --data DIR          certificates and configurations, and the bucket unless one is given [default: .fedcost]
   --bucket DIR        local folder that is the bucket [default: <data>/bucket]
   --bin DIR           where the programs are [default: target/release, built if need be]
   --retention-days N  days of daily sets to keep; 0 keeps everything, hourly sets too
+  --ingest-memory-mib N  memory for what ingest-svc reads and writes at once, 64 or more
+  --warm-mib N        tables that query-svc keeps in memory, in MiB
+  --tracing YAML      where spans go, as \`server.tracing\` of each service, such as '{endpoint: "http://127.0.0.1:4317"}'
 
 Ports can be set by STORAGE_PORT (7001), INGEST_PORT (7002), QUERY_PORT (7003) and GATEWAY_PORT (9090).
 USAGE
@@ -22,15 +26,21 @@ data=.fedcost
 bucket=
 bin=
 retention=
+ingest_memory=
+warm=
+tracing=
 while (($#)); do
     case $1 in
-    --data | --bucket | --bin | --retention-days)
+    --data | --bucket | --bin | --retention-days | --ingest-memory-mib | --warm-mib | --tracing)
         [[ $# -ge 2 ]] || { echo "run.sh: $1 needs a value" >&2; exit 64; }
         case $1 in
         --data) data=$2 ;;
         --bucket) bucket=$2 ;;
         --bin) bin=$2 ;;
         --retention-days) retention=$2 ;;
+        --ingest-memory-mib) ingest_memory=$2 ;;
+        --tracing) tracing=$2 ;;
+        --warm-mib) warm=$2 ;;
         esac
         shift 2
         ;;
@@ -38,10 +48,12 @@ while (($#)); do
     *) echo "run.sh: unknown argument $1" >&2; usage >&2; exit 64 ;;
     esac
 done
-if [[ -n $retention && ! $retention =~ ^[0-9]+$ ]]; then
-    echo "run.sh: --retention-days takes a number, not $retention" >&2
-    exit 64
-fi
+for number in "$retention" "$ingest_memory" "$warm"; do
+    if [[ -n $number && ! $number =~ ^[0-9]+$ ]]; then
+        echo "run.sh: --retention-days, --ingest-memory-mib and --warm-mib take a number, not $number" >&2
+        exit 64
+    fi
+done
 
 mkdir -p "$data/config"
 data=$(cd "$data" && pwd)
@@ -70,6 +82,8 @@ edits=(
     -e "s|@storage@|127.0.0.1:${STORAGE_PORT:-7001}|; s|@ingest@|127.0.0.1:${INGEST_PORT:-7002}|"
     -e "s|@query@|127.0.0.1:${QUERY_PORT:-7003}|; s|@gateway@|127.0.0.1:${GATEWAY_PORT:-9090}|"
 )
+[[ -z $tracing ]] || edits+=(-e "s|^server:\$|&\n  tracing: $(quoted "$tracing")|")
+[[ -z $warm ]] || edits+=(-e "s|^warm_mib: .*|warm_mib: $(quoted "$warm")|")
 if [[ -n $retention ]]; then
     edits+=(-e "s|^  days: .*|  days: $retention|")
     [[ $retention != 0 ]] || edits+=(-e "s|^  hours: .*|  hours: 0|")
@@ -77,6 +91,9 @@ fi
 for service in "${services[@]}"; do
     sed "${edits[@]}" "$here/$service.yaml" >"$data/config/$service.yaml"
 done
+if [[ -n $ingest_memory ]]; then
+    sed -i "s|^memory_mib: .*|memory_mib: $ingest_memory|" "$data/config/ingest-svc.yaml"
+fi
 
 pids=()
 finish() {

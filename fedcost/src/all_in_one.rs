@@ -15,9 +15,9 @@ use fedcost_proto::{
 };
 use futures::future::select_all;
 use gateway_svc::{AccessConfig, GatewayMetrics, GatewayServer, GatewaySvcError};
-use ingest_svc::{IngestSvcError, cycle::Settings};
-use prometheus_client::registry::Registry;
-use query_svc::QuerySvcError;
+use ingest_svc::{IngestMetrics, IngestSvcError, cycle::Settings};
+use query_svc::{QueryMetrics, QuerySvcError};
+use service_kit::client::Channel;
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES, TrustDomain,
     certs::CertificateError,
@@ -25,7 +25,6 @@ use service_kit::{
     config::{CommonConfig, ConfigError},
     identity::IdentityError,
     metrics::ServerMetrics,
-    telemetry::LogConfig,
     tls::{TlsError, TlsFiles, TlsMaterial},
 };
 use storage_svc::{StorageMetrics, StorageServer, StorageSvcError, StoreConfig};
@@ -37,7 +36,6 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::AbortOnDropHandle,
 };
-use tonic::transport::Channel;
 use tracing::warn;
 
 use crate::certificates::Certificates;
@@ -235,12 +233,7 @@ impl AllInOne {
         };
         let [storage, ingest, query] = [addresses.storage, addresses.ingest, addresses.query]
             .map(|address| EndpointConfig::new(format!("https://{address}")));
-        let common = |listen, tls: &TlsFiles| CommonConfig {
-            listen,
-            tls: tls.clone(),
-            trust_domain: trust_domain.clone(),
-            log: LogConfig::default(),
-        };
+        let common = |listen, tls: &TlsFiles| CommonConfig::new(listen, tls.clone());
         let mut gateway_config = gateway_svc::Config::new(
             common(addresses.gateway, &files.gateway),
             &query,
@@ -264,10 +257,17 @@ impl AllInOne {
         ];
 
         // One registry shows the numbers of all services; a label tells them apart.
-        let mut registry = Registry::with_prefix("fedcost");
-        let server_metrics = ServerMetrics::register(&mut registry);
-        let storage_metrics = StorageMetrics::register(&mut registry);
-        let gateway_metrics = GatewayMetrics::register(&mut registry);
+        let (registry, metrics) = service_kit::metrics::registry(|registry| {
+            (
+                ServerMetrics::register(registry),
+                StorageMetrics::register(registry),
+                IngestMetrics::register(registry, &options.ingest),
+                QueryMetrics::register(registry),
+                GatewayMetrics::register(registry),
+            )
+        });
+        let (server_metrics, storage_metrics, ingest_metrics, query_metrics, gateway_metrics) = metrics;
+        let gateway_metrics = gateway_metrics.with_certificates(server_metrics.certificates());
 
         let stop: [CancellationToken; 4] = std::array::from_fn(|_| CancellationToken::new());
         let [stop_gateway, stop_query, stop_ingest, stop_storage] = stop;
@@ -300,12 +300,24 @@ impl AllInOne {
             Running::spawn(
                 query_svc::SERVICE_NAME,
                 stop_query.clone(),
-                query_svc::serve_with_metrics(query_config, server_metrics.clone(), query_listener, stop_query),
+                query_svc::serve_with_metrics(
+                    query_config,
+                    query_metrics,
+                    server_metrics.clone(),
+                    query_listener,
+                    stop_query,
+                ),
             ),
             Running::spawn(
                 ingest_svc::SERVICE_NAME,
                 stop_ingest.clone(),
-                ingest_svc::serve_with_metrics(ingest_config, server_metrics, ingest_listener, stop_ingest),
+                ingest_svc::serve_with_metrics(
+                    ingest_config,
+                    ingest_metrics,
+                    server_metrics,
+                    ingest_listener,
+                    stop_ingest,
+                ),
             ),
             Running::spawn(
                 storage_svc::SERVICE_NAME,

@@ -24,7 +24,7 @@ pub(crate) mod saved_views;
 mod sets;
 mod settings;
 pub(crate) mod start_page;
-mod status;
+pub(crate) mod status;
 mod success;
 mod time_range;
 pub(crate) mod web_page;

@@ -7,7 +7,9 @@ use cost_answer::{ColumnsError, DecodeError};
 use cost_model::ParameterError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use service_kit::telemetry;
 use tonic::Code;
+use tracing::Span;
 
 use crate::{access::SignInError, face::Face, views::ViewsError};
 
@@ -204,6 +206,9 @@ impl IntoResponse for ApiError {
 struct Body<'a> {
     code: u16,
     message: &'a str,
+    /// By which the answer is found among the traces, where they are recorded.
+    #[serde(rename = "traceId", skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
 }
 
 /// Writes the text of an [`ApiError`] as the path's clients read it: JSON under `/model`, plain text elsewhere.
@@ -216,6 +221,7 @@ pub(crate) fn write_explanation(face: Face, mut response: Response) -> Response 
         Face::Kubecost => axum::Json(Body {
             code: status.as_u16(),
             message: &message,
+            trace_id: telemetry::trace_id(&Span::current()),
         })
         .into_response(),
         Face::OpenCost => format!("{message}\n").into_response(),

@@ -18,6 +18,8 @@ use cost_answer::RecordBatch;
 use cost_model::Calendar;
 use prometheus_client::registry::Registry;
 use service_kit::{
+    admin::{self, AdminError},
+    metrics::CertificateMetrics,
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
 };
@@ -66,8 +68,9 @@ impl GatewayServer {
     /// The service as its file says, with a registry of its own.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let mut registry = Registry::with_prefix("fedcost");
-        let metrics = GatewayMetrics::register(&mut registry);
+        let (registry, metrics) = service_kit::metrics::registry(|registry| {
+            GatewayMetrics::register(registry).with_certificates(CertificateMetrics::register(registry))
+        });
         Self {
             config,
             metrics,
@@ -96,6 +99,7 @@ impl GatewayServer {
         let address = listener.local_addr().map_err(GatewaySvcError::Listener)?;
         let tls = TlsMaterial::load(config.server.tls)?;
         let access = Access::new(config.access)?;
+        let (shown, certificates) = (Arc::clone(&tls), metrics.certificates());
         let gateway = Gateway {
             upstream: Upstream::new(config.query.channel(&tls), config.ingest.channel(&tls)),
             calendar: config.calendar,
@@ -108,7 +112,16 @@ impl GatewayServer {
             caller: Arc::new(Caller::nobody()),
             shutdown: shutdown.clone(),
         };
+        let readiness = Arc::new(api::status::WhetherReady(gateway.clone()));
+        let registry = Some(Arc::clone(&gateway.registry));
+        let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
         let mut tasks = NamedTasks::new();
+        let ended = shutdown.clone();
+        tasks.spawn("certificate", async move {
+            ended
+                .run_until_cancelled(certificates.follow(SERVICE_NAME, &shown))
+                .await;
+        });
         tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
         tracing::info!(server = SERVICE_NAME, %address, "listening");
         let limits = Arc::clone(&gateway.limits);
@@ -136,6 +149,9 @@ pub enum GatewaySvcError {
     /// Who may see what cannot be told.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
 }
 
 /// Allocations as the JSON of one set, for whoever measures how fast they are written.

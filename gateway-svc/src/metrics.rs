@@ -9,6 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use service_kit::metrics::CertificateMetrics;
 
 const EXPOSITION: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
@@ -19,6 +20,7 @@ pub struct GatewayMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    certificates: CertificateMetrics,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,6 +47,7 @@ impl Default for GatewayMetrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(duration_histogram),
             in_flight: Gauge::default(),
+            certificates: CertificateMetrics::default(),
         }
     }
 }
@@ -70,6 +73,17 @@ impl GatewayMetrics {
             metrics.in_flight.clone(),
         );
         metrics
+    }
+
+    /// Notes the gateway's certificate there; nowhere by default.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: CertificateMetrics) -> Self {
+        self.certificates = certificates;
+        self
+    }
+
+    pub(crate) fn certificates(&self) -> CertificateMetrics {
+        self.certificates.clone()
     }
 
     pub(crate) fn begin(&self) {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use cost_model::{Scope, scope::Pattern};
 use fedcost_proto::{
     ingest::v1::{
@@ -14,14 +15,21 @@ use fedcost_proto::{
         query_service_client::QueryServiceClient,
     },
 };
-use service_kit::MAX_MESSAGE_BYTES;
+use service_kit::{
+    MAX_MESSAGE_BYTES,
+    client::{self, Channel},
+};
 use tokio::time::{Instant, timeout_at};
-use tonic::{Response, Status, Streaming, transport::Channel};
+use tonic::{Response, Status, Streaming};
 
 use crate::error::ApiError;
 
 /// How long a question about the state of a service may take: it is answered from memory.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Before a question is asked again because its connection failed, and how often at most; each pause is twice the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const REPEATS: usize = 4;
 
 /// Clients of the services behind the gateway, who ask for somebody. Cloning shares their connections.
 #[derive(Clone, Debug)]
@@ -34,10 +42,10 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Clients who ask for nobody: what they are told is nothing, until [`within`](Self::within) says for whom they ask.
-    pub(crate) fn new(query: Channel, ingest: Channel) -> Self {
+    pub(crate) fn new(query: impl Into<Channel>, ingest: impl Into<Channel>) -> Self {
         Self {
-            query: QueryServiceClient::new(query).max_decoding_message_size(MAX_MESSAGE_BYTES),
-            ingest: IngestServiceClient::new(ingest).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            query: QueryServiceClient::new(query.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            ingest: IngestServiceClient::new(ingest.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             scope: Arc::new(Scope::NOTHING),
         }
     }
@@ -74,8 +82,11 @@ impl Upstream {
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         self.check_explain(question.explain)?;
         question.scope = self.scope();
-        let mut query = self.query.clone();
-        within(deadline, query.query_allocation_columns(question)).await
+        let ask = || {
+            let (mut query, question) = (self.query.clone(), question.clone());
+            async move { query.query_allocation_columns(question).await }
+        };
+        within(deadline, ask).await
     }
 
     pub(crate) async fn assets(
@@ -85,8 +96,11 @@ impl Upstream {
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         self.check_explain(question.explain)?;
         question.scope = self.scope();
-        let mut query = self.query.clone();
-        within(deadline, query.query_asset_columns(question)).await
+        let ask = || {
+            let (mut query, question) = (self.query.clone(), question.clone());
+            async move { query.query_asset_columns(question).await }
+        };
+        within(deadline, ask).await
     }
 
     pub(crate) async fn autocomplete(
@@ -95,24 +109,36 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<AutocompleteResponse, ApiError> {
         question.scope = self.scope();
-        let mut query = self.query.clone();
-        within(deadline, query.autocomplete(question)).await
+        let ask = || {
+            let (mut query, question) = (self.query.clone(), question.clone());
+            async move { query.autocomplete(question).await }
+        };
+        within(deadline, ask).await
     }
 
     pub(crate) async fn clusters(&self, deadline: Instant) -> Result<ListClustersResponse, ApiError> {
-        let mut query = self.query.clone();
-        let question = ListClustersRequest { scope: self.scope() };
-        within(deadline, query.list_clusters(question)).await
+        let ask = || {
+            let mut query = self.query.clone();
+            let question = ListClustersRequest { scope: self.scope() };
+            async move { query.list_clusters(question).await }
+        };
+        within(deadline, ask).await
     }
 
     pub(crate) async fn release(&self) -> Result<GetReleaseResponse, ApiError> {
-        let mut query = self.query.clone();
-        within(Instant::now() + STATUS_TIMEOUT, query.get_release(GetReleaseRequest {})).await
+        let ask = || {
+            let mut query = self.query.clone();
+            async move { query.get_release(GetReleaseRequest {}).await }
+        };
+        within(Instant::now() + STATUS_TIMEOUT, ask).await
     }
 
     pub(crate) async fn ingest_status(&self) -> Result<IngestStatus, ApiError> {
-        let mut ingest = self.ingest.clone();
-        let response = within(Instant::now() + STATUS_TIMEOUT, ingest.get_status(GetStatusRequest {})).await?;
+        let ask = || {
+            let mut ingest = self.ingest.clone();
+            async move { ingest.get_status(GetStatusRequest {}).await }
+        };
+        let response = within(Instant::now() + STATUS_TIMEOUT, ask).await?;
         Ok(response.status.unwrap_or_default())
     }
 
@@ -123,12 +149,15 @@ impl Upstream {
         failed_only: bool,
         deadline: Instant,
     ) -> Result<Vec<SourceFile>, ApiError> {
-        let mut ingest = self.ingest.clone();
-        let request = ListFilesRequest {
-            cluster: cluster.to_owned(),
-            failed_only,
+        let ask = || {
+            let mut ingest = self.ingest.clone();
+            let request = ListFilesRequest {
+                cluster: cluster.to_owned(),
+                failed_only,
+            };
+            async move { ingest.list_files(request).await }
         };
-        let mut pages = within(deadline, ingest.list_files(request)).await?;
+        let mut pages = within(deadline, ask).await?;
         let mut files = Vec::new();
         let all = async {
             while let Some(page) = pages.message().await? {
@@ -145,28 +174,45 @@ impl Upstream {
 
     /// Which windows there are, of one cluster or of all, of which all may be seen.
     pub(crate) async fn coverage(&self, cluster: &str, deadline: Instant) -> Result<Vec<Coverage>, ApiError> {
-        let mut ingest = self.ingest.clone();
-        let cluster = cluster.to_owned();
-        let answer = within(deadline, ingest.get_coverage(GetCoverageRequest { cluster })).await?;
-        let seen = answer.coverages.into_iter();
+        let ask = || {
+            let (mut ingest, cluster) = (self.ingest.clone(), cluster.to_owned());
+            async move { ingest.get_coverage(GetCoverageRequest { cluster }).await }
+        };
+        let seen = within(deadline, ask).await?.coverages.into_iter();
         Ok(seen
             .filter(|coverage| self.scope.sees_whole_cluster(&coverage.cluster))
             .collect())
     }
 
     pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {
-        let mut ingest = self.ingest.clone();
-        within(deadline, ingest.list_releases(ListReleasesRequest {})).await
+        let ask = || {
+            let mut ingest = self.ingest.clone();
+            async move { ingest.list_releases(ListReleasesRequest {}).await }
+        };
+        within(deadline, ask).await
     }
 
     pub(crate) async fn repair(&self, request: RepairRequest, deadline: Instant) -> Result<(), ApiError> {
-        let mut ingest = self.ingest.clone();
-        within(deadline, ingest.repair(request)).await.map(drop)
+        let ask = || {
+            let (mut ingest, request) = (self.ingest.clone(), request.clone());
+            async move { ingest.repair(request).await }
+        };
+        within(deadline, ask).await.map(drop)
     }
 }
 
-async fn within<T>(deadline: Instant, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, ApiError> {
-    match timeout_at(deadline, call).await {
+/// Asks, and asks again when the connection failed: a replica that ends hands over to another one, and what is asked here
+/// twice comes to the same as once. An answer that has begun is not asked for again.
+async fn within<T, F>(deadline: Instant, ask: impl FnMut() -> F) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let delays = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_times(REPEATS)
+        .with_jitter();
+    let answer = ask.retry(delays).when(client::is_connection_failure);
+    match timeout_at(deadline, answer).await {
         Ok(answer) => answer.map(Response::into_inner).map_err(ApiError::Upstream),
         Err(_) => Err(ApiError::TimedOut),
     }

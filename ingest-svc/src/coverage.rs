@@ -20,6 +20,8 @@ pub(crate) struct Coverage {
     /// Start of the first window, and end of the last.
     pub(crate) span: Option<(DateTime<Utc>, DateTime<Utc>)>,
     pub(crate) last_upload: Option<DateTime<Utc>>,
+    /// End of the last window that was read.
+    pub(crate) read_until: Option<DateTime<Utc>>,
     /// Windows that were read.
     pub(crate) windows: u64,
     /// Starts of the windows that are missing.
@@ -66,6 +68,7 @@ pub(crate) fn coverage<'a>(
             let files = pipelines.get(&pipeline).map_or(&[][..], Vec::as_slice);
             let read = |file: &&&SourceFile| file.error.is_none() || file.rows > 0;
             let present: BTreeSet<_> = files.iter().filter(read).map(|file| file.window.start).collect();
+            let read_until = files.iter().filter(read).map(|file| file.window.end).max();
             let missing = first.map_or_else(Vec::new, |first| missing(first, length, now, &present));
             let ends = files.iter().map(|file| file.window.end).max();
             coverages.push(Coverage {
@@ -74,6 +77,7 @@ pub(crate) fn coverage<'a>(
                 resolution,
                 span: files.iter().map(|file| file.window.start).min().zip(ends),
                 last_upload: files.iter().map(|file| file.last_modified).max(),
+                read_until,
                 windows: present.len() as u64,
                 missing,
                 set_aside: files.iter().filter(|file| file.error.is_some()).count() as u64,
@@ -171,6 +175,7 @@ mod tests {
             (2, 1, 10, true)
         );
         assert!(!covered[1].fresh);
+        assert_eq!(first.read_until, Some(at("2026-03-06T00:00:00Z")));
 
         // What is no longer kept is not missing.
         let covered = coverage(files.iter(), Retention::of(2, 0), now);

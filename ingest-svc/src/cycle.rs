@@ -17,7 +17,8 @@ use datafusion::{error::DataFusionError, prelude::SessionContext};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Holder, Lake, LakeError, Lease, NewRelease, Partition, PublishedRelease, TableName, TableState};
 use object_store::ObjectStore;
-use tracing::{Instrument as _, info, info_span, warn};
+use service_kit::telemetry;
+use tracing::{Instrument as _, field, info, info_span, warn};
 
 use self::{
     load::Released,
@@ -158,13 +159,28 @@ impl Ingest {
             status.cycle_started = Some(now);
             status.progress = Progress::default();
         });
-        let span = info_span!("cycle", number = self.status.now().cycle);
+        let span = info_span!(
+            "cycle",
+            trace_id = field::Empty,
+            otel.status_code = field::Empty,
+            number = self.status.now().cycle,
+            files = field::Empty,
+            bytes = field::Empty,
+            rows = field::Empty,
+        );
+        telemetry::note_trace(&span);
         self.started = Instant::now();
         let orders = self.orders.take();
         let result = self.cycle(&orders, now).instrument(span.clone()).await;
         let _entered = span.enter();
         let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let progress = self.status.now().progress;
+        span.record("files", progress.files_read);
+        span.record("bytes", progress.bytes_read);
+        span.record("rows", progress.rows);
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         match &result {
             Ok(()) => info!(
                 duration_ms,

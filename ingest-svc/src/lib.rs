@@ -7,6 +7,7 @@ pub mod cycle;
 mod derive;
 mod grpc;
 mod ingest;
+mod metrics;
 mod orders;
 mod partition;
 mod reconcile;
@@ -23,8 +24,10 @@ use fedcost_proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use lake::Lake;
 use object_gateway::{ConnectError, GatewayStore};
 use object_store::ObjectStore;
+use prometheus_client::registry::Registry;
 use service_kit::{
     MAX_MESSAGE_BYTES,
+    admin::{self, AdminError},
     metrics::ServerMetrics,
     server::{GrpcServer, ServeError},
     shutdown::NamedTasks,
@@ -34,7 +37,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::Config;
-use self::{cycle::Ingest, grpc::IngestHandlers, orders::Orders, runner::Runner, status::StatusBoard};
+use self::{
+    cycle::{Ingest, Settings},
+    grpc::IngestHandlers,
+    orders::Orders,
+    runner::Runner,
+    status::StatusBoard,
+};
 
 /// What logs and metrics call the service, and the name in its certificate.
 pub const SERVICE_NAME: &str = "ingest-svc";
@@ -48,28 +57,57 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 /// Ingests until `shutdown`.
 ///
 /// # Errors
-/// When the TLS files or the storage gateway's address cannot be used, or the server fails. A storage gateway that
-/// does not answer is no error: it is asked again.
+/// When the TLS files, the storage gateway's address or the ports cannot be used, or the server fails. A storage
+/// gateway that does not answer is no error: it is asked again.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), IngestSvcError> {
-    serve_with_metrics(config, ServerMetrics::default(), listener, shutdown).await
+    let board = StatusBoard::new();
+    let (registry, server_metrics) = service_kit::metrics::registry(|registry| {
+        metrics::register(registry, board.clone(), &config.settings);
+        ServerMetrics::register(registry)
+    });
+    run(config, board, server_metrics, Some(registry), listener, shutdown).await
 }
 
-/// As [`serve`], counting into these handles.
+/// What ingest tells others in its process: a board for its status, and metrics of it.
+#[derive(Clone, Debug)]
+pub struct IngestMetrics(StatusBoard);
+
+impl IngestMetrics {
+    /// Registers what ingest tells, of a service with these settings. Call it once per registry.
+    pub fn register(registry: &mut Registry, settings: &Settings) -> Self {
+        let board = StatusBoard::new();
+        metrics::register(registry, board.clone(), settings);
+        Self(board)
+    }
+}
+
+/// As [`serve`], counting into these handles; `server.admin` is left to whoever shows their registry.
 ///
 /// # Errors
 /// As [`serve`].
 pub async fn serve_with_metrics(
     config: Config,
-    metrics: ServerMetrics,
+    metrics: IngestMetrics,
+    server_metrics: ServerMetrics,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), IngestSvcError> {
-    let trust_domain = config.server.trust_domain;
-    let tls = TlsMaterial::load(config.server.tls)?;
+    run(config, metrics.0, server_metrics, None, listener, shutdown).await
+}
+
+async fn run(
+    config: Config,
+    status: StatusBoard,
+    metrics: ServerMetrics,
+    registry: Option<Registry>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), IngestSvcError> {
+    let trust_domain = config.server.trust_domain.clone();
+    let tls = TlsMaterial::load(config.server.tls.clone())?;
     let bucket = GatewayStore::connect(&config.storage, trust_domain.clone(), &tls)?;
     let bucket: Arc<dyn ObjectStore> = Arc::new(bucket);
 
-    let status = StatusBoard::new();
     let (refresh, retention) = (config.settings.refresh, config.settings.retention);
     let orders = Orders::default();
     let ingest = Ingest::new(Arc::clone(&bucket), config.settings, status.clone(), orders.clone());
@@ -90,6 +128,8 @@ pub async fn serve_with_metrics(
     // Ingest depends on nobody to answer calls: what it cannot reach shows in its status.
     server.health().set_serving();
 
+    let readiness = Arc::new(server.health());
+    let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
     let mut tasks = NamedTasks::new();
     tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
     tasks.spawn("cycles", runner.run(shutdown.clone()));
@@ -107,6 +147,9 @@ pub enum IngestSvcError {
     /// The storage gateway.
     #[error("storage: {0}")]
     Storage(#[from] ConnectError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] ServeError),

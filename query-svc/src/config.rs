@@ -9,7 +9,7 @@ use service_kit::{
 };
 
 /// How often the release pointer is looked at, unless told otherwise.
-pub const DEFAULT_FOLLOW: Duration = Duration::from_secs(2);
+pub const DEFAULT_FOLLOW: Duration = Duration::from_secs(1);
 
 /// The configuration of the service.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,6 +7,7 @@ mod catalog;
 mod columns;
 pub mod config;
 mod grpc;
+mod metrics;
 mod plan;
 mod question;
 mod release;
@@ -21,8 +22,10 @@ use datafusion::{
 use fedcost_proto::query::v1::query_service_server::QueryServiceServer;
 use lake::Lake;
 use object_gateway::{ConnectError, GatewayStore};
+use prometheus_client::registry::Registry;
 use service_kit::{
     MAX_MESSAGE_BYTES,
+    admin::{self, AdminError},
     metrics::ServerMetrics,
     server::{GrpcServer, ServeError},
     shutdown::NamedTasks,
@@ -31,7 +34,7 @@ use service_kit::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::config::Config;
+pub use self::{config::Config, metrics::QueryMetrics};
 use self::{grpc::QueryHandlers, plan::Planner, release::Releases};
 
 /// What logs and metrics call the service, and the name in its certificate.
@@ -49,21 +52,44 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 /// When the TLS files or the storage gateway's address cannot be used, or the server fails. A storage gateway that
 /// does not answer is no error: it is asked again, and health answers NOT_SERVING until the first release is loaded.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), QuerySvcError> {
-    serve_with_metrics(config, ServerMetrics::default(), listener, shutdown).await
+    let (registry, (query_metrics, server_metrics)) = service_kit::metrics::registry(|registry| {
+        (QueryMetrics::register(registry), ServerMetrics::register(registry))
+    });
+    run(
+        config,
+        query_metrics,
+        server_metrics,
+        Some(registry),
+        listener,
+        shutdown,
+    )
+    .await
 }
 
-/// As [`serve`], counting into these handles.
+/// As [`serve`], counting into these handles; `server.admin` is left to whoever shows their registry.
 ///
 /// # Errors
 /// As [`serve`].
 pub async fn serve_with_metrics(
     config: Config,
-    metrics: ServerMetrics,
+    metrics: QueryMetrics,
+    server_metrics: ServerMetrics,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), QuerySvcError> {
-    let trust_domain = config.server.trust_domain;
-    let tls = TlsMaterial::load(config.server.tls)?;
+    run(config, metrics, server_metrics, None, listener, shutdown).await
+}
+
+async fn run(
+    config: Config,
+    metrics: QueryMetrics,
+    server_metrics: ServerMetrics,
+    registry: Option<Registry>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), QuerySvcError> {
+    let trust_domain = config.server.trust_domain.clone();
+    let tls = TlsMaterial::load(config.server.tls.clone())?;
     let bucket = GatewayStore::connect(&config.storage, trust_domain.clone(), &tls)?;
     let lake = Lake::new(Arc::new(bucket));
 
@@ -72,14 +98,18 @@ pub async fn serve_with_metrics(
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
         .build_arc()?;
     let releases = Releases::new(lake, config.warm_mib << 20);
+    metrics.serve(releases.clone());
     let handlers = QueryHandlers::new(Planner::new(&runtime), releases.clone(), config.limits);
     let service = QueryServiceServer::new(handlers)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let server = GrpcServer::new(SERVICE_NAME, tls.clone(), trust_domain)
-        .with_metrics(metrics)
+        .with_metrics(server_metrics)
         .add_service(service);
 
+    server.health().set_not_serving_because("no release is loaded yet");
+    let readiness = Arc::new(server.health());
+    let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
     let mut tasks = NamedTasks::new();
     tasks.add("tls_reload", tls.spawn_reload(TLS_RELOAD, shutdown.clone()));
     tasks.spawn(
@@ -103,6 +133,9 @@ pub enum QuerySvcError {
     /// The query engine could not be set up.
     #[error("query engine: {0}")]
     Engine(#[from] DataFusionError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] ServeError),

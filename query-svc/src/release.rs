@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
@@ -12,8 +12,8 @@ use datafusion::error::DataFusionError;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{Lake, LakeError, Release, TableName};
 use service_kit::server::Health;
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{Instrument as _, info, warn};
 
 use crate::warm::{BlockSpec, Warm};
 
@@ -31,6 +31,12 @@ impl Served {
     /// The blocks of a table, in order of their days; none when the release does not name it.
     pub(crate) fn blocks(&self, table: TableName) -> &[Arc<BlockSpec>] {
         self.tables.get(&table).map_or(&[], Vec::as_slice)
+    }
+
+    /// The block that this one takes the place of.
+    fn block_like(&self, block: &BlockSpec) -> Option<&BlockSpec> {
+        let blocks = self.blocks(block.table).iter();
+        blocks.map(Arc::as_ref).find(|own| own.shares_files_with(block))
     }
 
     /// What is in memory, and the dictionary of its codes.
@@ -166,8 +172,9 @@ impl Releases {
         let mut followed = Followed {
             seen: None,
             warm: Arc::new(Warm::new(self.lake.clone(), self.warm_bytes)),
-            dictionary_bytes: 0,
         };
+        // Of the release that is served; ends when another takes its place, so that this does not wait for it.
+        let mut filling = None;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -180,10 +187,10 @@ impl Releases {
                 Some(Ok(Some(served))) => {
                     health.set_serving();
                     // Derived tables answer by now; the rest gets warm while they do.
-                    shutdown.run_until_cancelled(fill(&served)).await;
-                    if followed.dictionary_bytes == 0 {
-                        followed.dictionary_bytes = followed.warm.dictionary().read().bytes();
-                    }
+                    drop(filling.take());
+                    filling = Some(AbortOnDropHandle::new(tokio::spawn(
+                        async move { fill(&served).await }.in_current_span(),
+                    )));
                 }
                 // What is served stays served.
                 Some(Err(error)) => warn!(%error, "cannot look for a release"),
@@ -197,6 +204,7 @@ impl Releases {
         if etag.is_none() || etag == followed.seen {
             return Ok(None);
         }
+        let begun = Instant::now();
         let Some(release) = self.lake.served_release().await? else {
             return Ok(None);
         };
@@ -211,11 +219,15 @@ impl Releases {
         let tables = self.blocks_of(&release).await?;
         followed.renew_grown_dictionary();
         let warm = Arc::clone(&followed.warm);
+        let served = self.current();
         let derived = tables.iter().filter(|(name, _)| name.is_derived());
         stream::iter(derived.flat_map(|(_, blocks)| blocks.clone()).collect::<Vec<_>>())
             .map(|block| {
-                let warm = Arc::clone(&warm);
-                async move { warm.block(&block).await.map(drop) }
+                let (warm, served) = (Arc::clone(&warm), served.clone());
+                async move {
+                    let earlier = served.as_ref().and_then(|served| served.block_like(&block));
+                    warm.block_after(&block, earlier).await.map(drop)
+                }
             })
             .buffer_unordered(CONCURRENT_READS)
             .try_collect::<()>()
@@ -224,6 +236,7 @@ impl Releases {
         info!(
             release = release.number,
             rows = release.rows,
+            load_ms = begun.elapsed().as_millis(),
             age_ms = (loaded - release.published).num_milliseconds(),
             warm_bytes = warm.bytes(),
             "serving"
@@ -245,8 +258,6 @@ impl Releases {
 struct Followed {
     seen: Option<String>,
     warm: Arc<Warm>,
-    /// Bytes of the dictionary when it was last made anew.
-    dictionary_bytes: usize,
 }
 
 impl Followed {
@@ -254,10 +265,13 @@ impl Followed {
     fn renew_grown_dictionary(&mut self) {
         let (factor, bytes) = DICTIONARY_GROWTH;
         let now = self.warm.dictionary().read().bytes();
-        if self.dictionary_bytes > 0 && now > factor * self.dictionary_bytes + bytes {
+        if self
+            .warm
+            .filled_with()
+            .is_some_and(|first| now > factor * first + bytes)
+        {
             info!(bytes = now, "making the dictionary anew");
             self.warm = Arc::new(self.warm.renewed());
-            self.dictionary_bytes = 0;
         }
     }
 }
@@ -290,5 +304,6 @@ async fn fill(served: &Served) {
         }
     }
     let dictionary_bytes = warm.dictionary().read().bytes();
+    warm.set_filled_with(dictionary_bytes);
     info!(warm_bytes = warm.bytes(), dictionary_bytes, "read ahead");
 }

@@ -13,14 +13,16 @@ mod secret;
 pub mod store;
 mod turns;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use fedcost_proto::storage::v1::storage_service_server::StorageServiceServer;
 use object_gateway::wire::PIECE_BYTES;
+use prometheus_client::registry::Registry;
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES,
-    metrics::ServerMetrics,
+    admin::{self, AdminError},
+    metrics::{self as kit_metrics, ServerMetrics},
     server::{self, GrpcServer, Health, ServeError},
     shutdown::NamedTasks,
     tls::{TlsError, TlsMaterial},
@@ -63,7 +65,11 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(2);
 /// When the TLS files or the bucket's configuration cannot be used, or the server fails. A bucket that does not
 /// answer is no error: it is asked again, and health answers NOT_SERVING meanwhile.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> Result<(), StorageSvcError> {
-    StorageServer::new(config).serve(listener, shutdown).await
+    let (registry, (metrics, server_metrics)) =
+        kit_metrics::registry(|registry| (StorageMetrics::register(registry), ServerMetrics::register(registry)));
+    let mut server = StorageServer::new(config).with_metrics(metrics, server_metrics);
+    server.registry = Some(registry);
+    server.serve(listener, shutdown).await
 }
 
 /// The service, with what a file cannot say.
@@ -75,6 +81,8 @@ pub struct StorageServer {
     server_metrics: ServerMetrics,
     server_limits: server::Limits,
     tls_reload: Duration,
+    /// What `server.admin` shows, if that is to be served.
+    registry: Option<Registry>,
 }
 
 impl StorageServer {
@@ -88,6 +96,7 @@ impl StorageServer {
             server_metrics: ServerMetrics::default(),
             server_limits: server::Limits::default(),
             tls_reload: TLS_RELOAD,
+            registry: None,
         }
     }
 
@@ -132,6 +141,7 @@ impl StorageServer {
             server_metrics,
             server_limits,
             tls_reload,
+            registry,
         } = self;
         for warning in &config.store.warnings {
             tracing::warn!("federated store: {warning}");
@@ -148,13 +158,15 @@ impl StorageServer {
         let service = StorageServiceServer::new(handlers)
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let server = GrpcServer::new(SERVICE_NAME, tls.clone(), config.server.trust_domain)
+        let server = GrpcServer::new(SERVICE_NAME, tls.clone(), config.server.trust_domain.clone())
             // Clusters call as well as services. What each may do depends on paths, so the handlers decide.
             .with_authorizer(|_: &Identity, _: &str| true)
             .with_limits(server_limits)
             .with_metrics(server_metrics)
             .add_service(service);
 
+        let readiness = Arc::new(server.health());
+        let _admin = admin::serve_if_asked(config.server.admin.as_ref(), SERVICE_NAME, registry, readiness).await?;
         let mut tasks = NamedTasks::new();
         tasks.add("tls_reload", tls.spawn_reload(tls_reload, shutdown.clone()));
         let (health, description, stop) = (server.health(), config.store.to_string(), shutdown.clone());
@@ -200,6 +212,7 @@ async fn announce_when_reached(store: Store, health: Health, description: String
             return Err(error);
         }
         let delay = delays.next().unwrap_or(most);
+        health.set_not_serving_because(format!("the bucket is not reached: {error}"));
         tracing::warn!(%error, store = description, retry_ms = delay.as_millis(), "the bucket is not reached yet");
         tokio::time::sleep(delay).await;
     }
@@ -220,6 +233,9 @@ pub enum StorageSvcError {
     /// The bucket is there, but must not be used.
     #[error("store: {0}")]
     Unusable(ProbeError),
+    /// The port for those who run the service.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] ServeError),

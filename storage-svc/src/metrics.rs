@@ -1,8 +1,10 @@
 //! What the gateway counts beside its calls.
 
+use std::time::Duration;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -11,6 +13,8 @@ use crate::{limiter::Limit, policy::Operation};
 /// Counters of the gateway. Clones count into the same; a default value counts into nothing that is ever read.
 #[derive(Debug, Clone, Default)]
 pub struct StorageMetrics {
+    operations: Family<OperationLabels, Counter>,
+    operation_durations: OperationDurations,
     denied: Family<DeniedLabels, Counter>,
     store_failures: Family<StoreFailureLabels, Counter>,
     read: Counter,
@@ -50,10 +54,96 @@ struct DeniedLabels {
     operation: Operation,
 }
 
+/// What is asked of the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum StoreOperation {
+    Get,
+    Head,
+    Put,
+    BeginUpload,
+    List,
+    Delete,
+    Copy,
+}
+
+impl StoreOperation {
+    /// The label, and the name of the span.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Head => "head",
+            Self::Put => "put",
+            Self::BeginUpload => "begin_upload",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum StoreOutcome {
+    Ok,
+    NotFound,
+    /// There was an object already, or another one.
+    Condition,
+    Denied,
+    Failed,
+}
+
+impl StoreOutcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Condition => "condition",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone)]
+struct OperationDurations(Family<DurationLabels, Histogram, fn() -> Histogram>);
+
+// From a local file to a bucket that is asked again for half a minute.
+const DURATION_BUCKETS_SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+
+impl Default for OperationDurations {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| {
+            Histogram::new(DURATION_BUCKETS_SECONDS)
+        }))
+    }
+}
+
 impl StorageMetrics {
     /// Creates the counters and registers them. Call it once per registry.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
+        registry.register(
+            "store_operations",
+            "Operations on the bucket by what came of them",
+            metrics.operations.clone(),
+        );
+        registry.register_with_unit(
+            "store_operation_duration",
+            "Time that operations on the bucket took, to the head of what they answer",
+            Unit::Seconds,
+            metrics.operation_durations.0.clone(),
+        );
         registry.register(
             "storage_denied",
             "Requests that the policy denied",
@@ -94,6 +184,17 @@ impl StorageMetrics {
             metrics.held.clone(),
         );
         metrics
+    }
+
+    pub(crate) fn store_operation(&self, operation: StoreOperation, outcome: StoreOutcome, duration: Duration) {
+        let (operation, outcome) = (operation.name(), outcome.name());
+        self.operations
+            .get_or_create(&OperationLabels { operation, outcome })
+            .inc();
+        self.operation_durations
+            .0
+            .get_or_create(&DurationLabels { operation })
+            .observe(duration.as_secs_f64());
     }
 
     pub(crate) fn limited(&self, limit: Limit) {

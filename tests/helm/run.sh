@@ -85,8 +85,6 @@ refused "warm_mb" --set query.config.warm_mb=5
 refused "issuer.name" --set certificates.certManager.issuer.create=false
 refused "refresh" --set ingest.config.refresh=soon
 
-refused "admin.enabled" --set tracing.endpoint=https://collector:4317
-
 "$python" "$tests/policy.py" "$rendered"/*.yaml "$rendered"/observed/*.yaml
 "$python" "$tests/compose.py" "$root/deploy/docker/compose.yaml" \
     "$(module "github.com/compose-spec/compose-go/v2@$compose_version")/schema/compose-spec.json"

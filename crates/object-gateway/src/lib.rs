@@ -23,13 +23,14 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, TagSet,
     path::Path,
 };
+use service_kit::client::Channel;
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES, TrustDomain,
     client::{Endpoint, EndpointConfig, EndpointError},
     identity::IdentityError,
     tls::TlsMaterial,
 };
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 
 use self::{checksum::Sha256, error::from_status, upload::GatewayUpload};
 pub use self::{error::ConnectionBroke, retry::Retries};
@@ -86,8 +87,8 @@ impl GatewayStore {
     }
 
     /// The bucket behind the gateway that the channel leads to.
-    pub fn new(channel: Channel) -> Self {
-        let client = StorageServiceClient::new(channel)
+    pub fn new(channel: impl Into<Channel>) -> Self {
+        let client = StorageServiceClient::new(channel.into())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Self {

@@ -1,7 +1,16 @@
 //! Calling another service: a lazily connected, reconnecting gRPC channel over mutual TLS.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use futures::future::BoxFuture;
+
+use http::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
@@ -9,12 +18,16 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{
     Code, Status,
-    transport::{self, Channel, Uri},
+    body::Body,
+    transport::{self, Uri},
 };
+use tower::Service;
+use tracing::{Instrument, field, info_span};
 
 use crate::{
     config,
     identity::{Identity, IdentityError},
+    telemetry,
     tls::{self, TlsMaterial, Transport},
 };
 
@@ -127,6 +140,7 @@ impl Endpoint {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_frame_size(MAX_FRAME_BYTES)
             .connect_with_connector_lazy(connector)
+            .into()
     }
 
     async fn connect(&self, material: &TlsMaterial) -> Result<TlsStream<Transport>, ConnectError> {
@@ -160,6 +174,63 @@ impl Endpoint {
             }),
             Err(source) => Err(ConnectError::NoIdentity { address, source }),
         }
+    }
+}
+
+/// A connection to a service, over which calls carry the context of the trace that they belong to. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Channel(transport::Channel);
+
+impl From<transport::Channel> for Channel {
+    fn from(channel: transport::Channel) -> Self {
+        Self(channel)
+    }
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = transport::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, transport::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), transport::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if !telemetry::is_recording() {
+            return Box::pin(self.0.call(request));
+        }
+        let path = request.uri().path().trim_start_matches('/');
+        let (service, method) = path.split_once('/').unwrap_or_default();
+        let span = info_span!(
+            "call",
+            otel.name = path,
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = method,
+            rpc.grpc.status_code = field::Empty,
+            server.address = request.uri().host(),
+        );
+        telemetry::inject(&span, request.headers_mut());
+        let answer = self.0.call(request);
+        let outer = span.clone();
+        // It ends with the head of the answer: what streams in later belongs to whoever reads it.
+        let call = async move {
+            let answer = answer.await;
+            match &answer {
+                // Of an answer that streams in, the head does not say how it will end.
+                Ok(answer) => {
+                    if let Some(status) = Status::from_header_map(answer.headers()) {
+                        telemetry::note_rpc_end(&outer, status.code());
+                    }
+                }
+                Err(_) => telemetry::note_rpc_end(&outer, Code::Unavailable),
+            }
+            answer
+        };
+        Box::pin(call.instrument(span))
     }
 }
 

@@ -8,7 +8,12 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{TrustDomain, telemetry::LogConfig, tls::TlsFiles};
+use crate::{
+    TrustDomain,
+    admin::AdminConfig,
+    telemetry::{LogConfig, TracingConfig},
+    tls::TlsFiles,
+};
 
 /// The exit code of a process whose configuration cannot be used (`EX_USAGE` of sysexits).
 pub const EXIT_CODE: u8 = 64;
@@ -28,6 +33,26 @@ pub struct CommonConfig {
     /// How to log.
     #[serde(default)]
     pub log: LogConfig,
+    /// Where to tell metrics and readiness; nowhere by default.
+    #[serde(default)]
+    pub admin: Option<AdminConfig>,
+    /// Where to send spans; nowhere by default.
+    #[serde(default)]
+    pub tracing: Option<TracingConfig>,
+}
+
+impl CommonConfig {
+    /// Listens at `listen` with these TLS files, and has defaults for the rest.
+    pub fn new(listen: SocketAddr, tls: TlsFiles) -> Self {
+        Self {
+            listen,
+            tls,
+            trust_domain: TrustDomain::default(),
+            log: LogConfig::default(),
+            admin: None,
+            tracing: None,
+        }
+    }
 }
 
 /// Reads a YAML file into a raw configuration.

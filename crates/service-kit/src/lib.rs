@@ -4,6 +4,7 @@
 //! A service's `main` reads its arguments and hands over to [`process::run`]; its `serve` builds a
 //! [`server::GrpcServer`].
 
+pub mod admin;
 pub mod certs;
 pub mod client;
 pub mod config;

@@ -28,9 +28,12 @@ pub fn run<C, L: Error, S: Error>(
         Ok(config) => config,
         Err(error) => return fail(name, error, config::EXIT_CODE),
     };
-    let CommonConfig { listen, log, .. } = common(&config);
+    let CommonConfig {
+        listen, log, tracing, ..
+    } = common(&config);
     let listen = *listen;
-    let _telemetry = match telemetry::init(log) {
+    // Dropped when all else has ended, so that the last spans are sent.
+    let _telemetry = match telemetry::init_service(name, log, tracing.as_ref()) {
         Ok(guard) => guard,
         Err(error) => return fail(name, error, config::EXIT_CODE),
     };

@@ -24,6 +24,7 @@ use fedcost_proto::{
 use gateway_svc::AccessConfig;
 use ingest_svc::{cycle::Retention, steps::Steps};
 use query_svc::config::LimitsConfig;
+use service_kit::client::Channel;
 use service_kit::{
     certs::CertificateError,
     client,
@@ -32,7 +33,6 @@ use service_kit::{
 use storage_svc::StoreConfig;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, time::timeout};
-use tonic::transport::Channel;
 
 /// What a test wants of its services.
 #[derive(Clone, Debug)]

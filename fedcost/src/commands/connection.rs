@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     Identity, MAX_MESSAGE_BYTES, TrustDomain,
     certs::CertificateError,
-    client::{Endpoint, EndpointConfig, EndpointError},
+    client::{Channel, Endpoint, EndpointConfig, EndpointError},
     identity::IdentityError,
     tls::{self, TlsError, TlsFiles, TlsMaterial},
 };
-use tonic::transport::Channel;
 
 /// Name of the file in the data folder that says where the services of a `fedcost up` listen.
 const SERVICES: &str = "services.json";

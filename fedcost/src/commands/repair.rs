@@ -7,8 +7,11 @@ use cost_model::{Calendar, window};
 use fedcost_proto::ingest::v1::{
     self as proto, GetStatusRequest, RepairRequest, ResetRequest, State, ingest_service_client::IngestServiceClient,
 };
-use service_kit::{client, process};
-use tonic::{Status, transport::Channel};
+use service_kit::{
+    client::{self, Channel},
+    process,
+};
+use tonic::Status;
 
 use super::connection::{Connection, ConnectionError};
 use crate::output;

@@ -19,6 +19,7 @@ use ingest_svc::{
     config::{DEFAULT_RETENTION_DAYS, DEFAULT_RETENTION_HOURS, SHORTEST_REFRESH},
     cycle::Retention,
 };
+use service_kit::client::Channel;
 use service_kit::{
     config::ConfigError,
     process, shutdown,
@@ -31,7 +32,7 @@ use storage_svc::{
     store::config::{BucketConfig, UnknownKeyPolicy},
 };
 use tokio::{net::TcpListener, task::JoinError, time::sleep};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use tracing::{info, warn};
 
 use self::demo::FillError;

@@ -8,6 +8,7 @@ use fedcost_proto::{
     ingest::v1::{self as ingest, State as IngestState},
     query::v1::GetReleaseResponse,
 };
+use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tonic::Code;
@@ -31,6 +32,16 @@ pub(crate) async fn readyz(gateway: Gateway) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (code, [NO_STORE], Json(readiness)).into_response()
+}
+
+/// The same, for those who run the service.
+#[derive(Debug)]
+pub(crate) struct WhetherReady(pub(crate) Gateway);
+
+impl service_kit::admin::Readiness for WhetherReady {
+    fn reasons(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { Readiness::find(&self.0).await.reasons })
+    }
 }
 
 /// The same, and what ingest is doing. For people and our pages, so always 200.

@@ -15,13 +15,17 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
-use tracing::{Instrument, Span, info_span};
+use service_kit::telemetry::{self, TRACEPARENT};
+use tracing::{Instrument, Span, field, info_span};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::metrics::GatewayMetrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
+/// Characters of a parameter that a span keeps.
+const LONGEST_NOTE: usize = 256;
 
 /// Label of requests that no route takes: paths are the clients' to choose, and must not become labels.
 const NO_ROUTE: &str = "none";
@@ -35,15 +39,42 @@ pub(super) async fn observe(State(metrics): State<GatewayMetrics>, request: Requ
         .to_owned();
     let span = info_span!(
         "request",
+        otel.name = field::Empty,
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        trace_id = field::Empty,
         request.id = id.to_str().unwrap_or_default(),
-        http.method = %request.method(),
-        http.path = request.uri().path(),
+        http.request.method = %request.method(),
+        http.route = route,
+        url.path = request.uri().path(),
+        http.response.status_code = field::Empty,
+        window = field::Empty,
+        aggregate = field::Empty,
     );
+    if telemetry::is_recording() {
+        telemetry::continue_trace(&span, request.headers());
+        span.record("otel.name", format!("{} {route}", request.method()));
+        note_question(&span, request.uri().query().unwrap_or_default());
+    }
+    let traceparent = telemetry::traceparent(&span);
     let mut ending = Ending::begin(metrics, route, span.clone());
     let mut response = next.run(request).instrument(span).await;
     ending.code = response.status().as_u16();
     response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(traceparent) = traceparent {
+        response.headers_mut().insert(TRACEPARENT, traceparent);
+    }
     response.map(|inner| Body::new(Observed { inner, ending }))
+}
+
+/// What is asked about, as the client wrote it, so that traces can be found by it.
+fn note_question(span: &Span, query: &str) {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if matches!(name.as_ref(), "window" | "aggregate") {
+            let value: String = value.chars().take(LONGEST_NOTE).collect();
+            span.record(name.as_ref(), value);
+        }
+    }
 }
 
 /// The caller's, if it looks like one, else a new one.
@@ -87,6 +118,10 @@ impl Drop for Ending {
         let duration = self.started.elapsed();
         self.metrics.end(&self.route, self.code, duration);
         let (code, duration_ms) = (self.code, duration.as_millis());
+        self.span.record("http.response.status_code", code);
+        if code >= 500 {
+            self.span.record("otel.status_code", "ERROR");
+        }
         self.span
             .in_scope(|| tracing::debug!(code, duration_ms, "request ended"));
     }

@@ -9,7 +9,6 @@ use service_kit::{
     certs::DevelopmentCa,
     client::EndpointConfig,
     config::CommonConfig,
-    telemetry::LogConfig,
     tls::{self, TlsFiles},
 };
 use tempfile::TempDir;
@@ -92,12 +91,7 @@ pub(crate) async fn nobody() -> Query {
 }
 
 async fn config(query: &Query, listen: SocketAddr) -> Config {
-    let server = CommonConfig {
-        listen,
-        tls: query.issue("gateway-svc"),
-        trust_domain: TrustDomain::default(),
-        log: LogConfig::default(),
-    };
+    let server = CommonConfig::new(listen, query.issue("gateway-svc"));
     let ingest = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let endpoint = |address: SocketAddr| EndpointConfig::new(format!("https://{address}"));
     Config::new(server, &endpoint(query.address), &endpoint(ingest), None).unwrap()

@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{DataFile, LakeError, Partition, TableName, TableState};
 use object_store::ObjectStoreExt as _;
 use tokio::sync::Semaphore;
-use tracing::warn;
+use tracing::{Instrument as _, field, info_span, warn};
 
 use super::{CycleError, Ingest, plan::Work, plan::is_future};
 use crate::{
@@ -32,6 +32,9 @@ const MEMORY_PER_STORED_BYTE: u64 = 20;
 const CONCURRENT_READS: usize = 4;
 /// Memory permits are in this unit, since a semaphore counts to 2^29 or so.
 const PERMIT_BYTES: u64 = 64 * 1024;
+
+/// A file and its rows, or why it is set aside.
+type FileRead = (FoundFile, Result<Decoded, DecodeFileError>);
 
 /// What was done in a partition of a pipeline.
 pub(super) struct Done {
@@ -203,7 +206,7 @@ impl Ingest {
         let now = around.now;
         let mut rows = Vec::new();
         let mut reads = stream::iter(batch)
-            .map(|file| self.read(file, around.clusters, now))
+            .map(|file| self.read_in_span(file, base, around.clusters, now))
             .buffered(CONCURRENT_READS);
         while let Some(read) = reads.try_next().await? {
             let Some((file, decoded)) = read else { continue };
@@ -294,12 +297,40 @@ impl Ingest {
         Ok(())
     }
 
+    async fn read_in_span(
+        &self,
+        file: FoundFile,
+        table: TableName,
+        clusters: &Arc<BTreeSet<String>>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<FileRead>, CycleError> {
+        let span = info_span!(
+            "file",
+            path = %file.path,
+            cluster = file.cluster,
+            %table,
+            window.start = %file.window.start,
+            window.end = %file.window.end,
+            bytes = file.size,
+            rows = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let read = self.read(file, clusters, now).instrument(span.clone()).await;
+        match &read {
+            Ok(Some((_, Ok(decoded)))) => span.record("rows", decoded.rows.num_rows()),
+            Ok(Some((_, Err(_)))) | Err(_) => span.record("otel.status_code", "ERROR"),
+            Ok(None) => &span,
+        };
+        read
+    }
+
+    /// Reads a file, unless it is gone.
     async fn read(
         &self,
         file: FoundFile,
         clusters: &Arc<BTreeSet<String>>,
         now: DateTime<Utc>,
-    ) -> Result<Option<(FoundFile, Result<Decoded, DecodeFileError>)>, CycleError> {
+    ) -> Result<Option<FileRead>, CycleError> {
         let limit = self.largest_file();
         if is_future(&file, now) {
             let start = file.window.start;

@@ -1,24 +1,33 @@
 //! Rows of some data files in coded form, ready to be added up.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use arrow::{
     array::{AsArray as _, RecordBatch, UInt32Array},
     compute::concat_batches,
     datatypes::UInt32Type,
 };
+use bytes::Bytes;
 use chrono::NaiveDate;
 use cost_plan::{
     coded,
     dictionary::{Code, Dictionary},
 };
 use datafusion::error::{DataFusionError, Result};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{DataFile, Lake, LakeError, Resolution, TableName, decode_file};
 
 use super::packed::{PIECE_ROWS, PackedRows, Packing};
 
 /// Rows that are decoded at a time: with their texts they take many times the memory that is kept of them.
 const DECODED_ROWS: usize = 8 * 1024;
+
+/// Files of one block that are fetched at once.
+const CONCURRENT_FETCHES: usize = 8;
 
 /// Data files whose rows are kept together.
 #[derive(Debug)]
@@ -63,6 +72,12 @@ impl BlockSpec {
             .collect()
     }
 
+    /// Whether a file is in both.
+    pub(crate) fn shares_files_with(&self, other: &Self) -> bool {
+        let paths: HashSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        other.files.iter().any(|file| paths.contains(file.path.as_str()))
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
     }
@@ -85,10 +100,26 @@ struct Run {
     rows: Range<usize>,
 }
 
+/// Rows of one data file.
+#[derive(Debug, Clone)]
+struct FileRows {
+    path: String,
+    day: NaiveDate,
+    rows: Range<usize>,
+}
+
+/// What is known of a file.
+enum Content {
+    Coded(RecordBatch),
+    Parquet(Bytes),
+}
+
 /// The rows of a [`BlockSpec`].
 #[derive(Debug)]
 pub(crate) struct Block {
     rows: PackedRows,
+    /// In order, and without a gap.
+    files: Vec<FileRows>,
     /// In order, and without a gap.
     runs: Vec<Run>,
     /// Columns of numbers that are zero in every row, and may be left out of a plan.
@@ -96,33 +127,56 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Reads the files of a block.
-    pub(crate) async fn load(lake: &Lake, spec: &BlockSpec, dictionary: &Arc<Dictionary>) -> Result<Self> {
-        let mut fetched = Vec::new();
-        for file in &spec.files {
-            let bytes = lake.fetch_file(spec.table, file).await.map_err(read_error)?;
-            fetched.push((file.partition.day, bytes));
-        }
+    /// Reads the files of a block. What `earlier`, of the same dictionary, has of them is taken from there.
+    pub(crate) async fn load(
+        lake: &Lake,
+        spec: &BlockSpec,
+        dictionary: &Arc<Dictionary>,
+        earlier: Option<Arc<Self>>,
+    ) -> Result<Self> {
+        let fetch = async |file: &DataFile| {
+            let known = earlier.as_ref().and_then(|earlier| earlier.rows_of(&file.path));
+            let content = match known {
+                Some(rows) => Content::Coded(rows?),
+                None => Content::Parquet(lake.fetch_file(spec.table, file).await.map_err(read_error)?),
+            };
+            Ok::<_, DataFusionError>((file.path.clone(), file.partition.day, content))
+        };
+        let fetched: Vec<_> = stream::iter(&spec.files)
+            .map(fetch)
+            .buffered(CONCURRENT_FETCHES)
+            .try_collect()
+            .await?;
         let (table, dictionary) = (spec.table, Arc::clone(dictionary));
         // All on one thread, whose memory is used again from file to file.
         let decode = move || {
-            let (mut coded_rows, mut days) = (Vec::new(), Vec::new());
-            for (day, bytes) in fetched {
-                let mut rows = 0;
-                for batch in decode_file(table, bytes, DECODED_ROWS).map_err(read_error)? {
-                    let batch = batch.map_err(read_error)?;
-                    rows += batch.num_rows();
-                    coded_rows.push(coded::encode(&batch, &dictionary)?);
+            let (mut coded_rows, mut files) = (Vec::new(), Vec::<FileRows>::new());
+            let mut count = 0;
+            for (path, day, content) in fetched {
+                let start = count;
+                match content {
+                    Content::Coded(rows) => {
+                        count += rows.num_rows();
+                        coded_rows.push(rows);
+                    }
+                    Content::Parquet(bytes) => {
+                        for batch in decode_file(table, bytes, DECODED_ROWS).map_err(read_error)? {
+                            let batch = batch.map_err(read_error)?;
+                            count += batch.num_rows();
+                            coded_rows.push(coded::encode(&batch, &dictionary)?);
+                        }
+                    }
                 }
-                days.push((day, rows));
+                let rows = start..count;
+                files.push(FileRows { path, day, rows });
             }
-            Self::new(table, coded_rows, &days)
+            Self::new(table, coded_rows, files)
         };
         let decoded = tokio::task::spawn_blocking(decode).await;
         decoded.map_err(|error| DataFusionError::External(Box::new(error)))?
     }
 
-    fn new(table: TableName, coded_rows: Vec<RecordBatch>, days: &[(NaiveDate, usize)]) -> Result<Self> {
+    fn new(table: TableName, coded_rows: Vec<RecordBatch>, files: Vec<FileRows>) -> Result<Self> {
         let whole = concat_batches(&coded::schema(&table.schema()), &coded_rows)?;
         drop(coded_rows);
         // Derived tables are small, and read by most questions.
@@ -131,9 +185,20 @@ impl Block {
         } else {
             Packing::Loose
         };
-        let (runs, rows) = (runs(&whole, days), PackedRows::new(&whole, packing)?);
+        let (runs, rows) = (runs(&whole, &files), PackedRows::new(&whole, packing)?);
         let zero = rows.zero_columns().into_iter().filter_map(number_column).collect();
-        Ok(Self { rows, runs, zero })
+        Ok(Self {
+            rows,
+            files,
+            runs,
+            zero,
+        })
+    }
+
+    /// The rows of a file; none when it is not in here.
+    fn rows_of(&self, path: &str) -> Option<Result<RecordBatch>> {
+        let file = self.files.iter().find(|file| file.path == path)?;
+        Some(self.rows.piece(&file.rows))
     }
 
     /// Bytes of memory, about.
@@ -206,24 +271,22 @@ fn number_column(name: &str) -> Option<&'static str> {
 }
 
 /// Where the day or the cluster changes.
-fn runs(rows: &RecordBatch, days: &[(NaiveDate, usize)]) -> Vec<Run> {
+fn runs(rows: &RecordBatch, files: &[FileRows]) -> Vec<Run> {
     let clusters = rows.column_by_name("cluster");
     let clusters = clusters.and_then(|column| column.as_primitive_opt::<UInt32Type>());
     let mut runs: Vec<Run> = Vec::new();
-    let mut row = 0;
-    for (day, count) in days {
-        for at in row..row + count {
+    for file in files {
+        for at in file.rows.clone() {
             let cluster = clusters.map_or(0, |clusters| clusters.value(at));
             match runs.last_mut() {
-                Some(run) if run.cluster == cluster && run.day == *day => run.rows.end = at + 1,
+                Some(run) if run.cluster == cluster && run.day == file.day => run.rows.end = at + 1,
                 _ => runs.push(Run {
-                    day: *day,
+                    day: file.day,
                     cluster,
                     rows: at..at + 1,
                 }),
             }
         }
-        row += count;
     }
     runs
 }

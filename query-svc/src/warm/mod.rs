@@ -4,7 +4,7 @@ mod block;
 mod packed;
 mod scan;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cost_plan::dictionary::Dictionary;
 use datafusion::error::{DataFusionError, Result};
@@ -27,6 +27,8 @@ pub(crate) struct Warm {
     dictionary: Arc<Dictionary>,
     blocks: Cache<Arc<str>, Arc<Block>>,
     bound: u64,
+    /// Bytes of the dictionary when all that was to be read ahead had been, for the first time.
+    filled_with: OnceLock<usize>,
 }
 
 impl Warm {
@@ -48,6 +50,7 @@ impl Warm {
             dictionary: Arc::default(),
             blocks,
             bound,
+            filled_with: OnceLock::new(),
         }
     }
 
@@ -58,6 +61,16 @@ impl Warm {
 
     pub(crate) fn dictionary(&self) -> &Arc<Dictionary> {
         &self.dictionary
+    }
+
+    /// Bytes that the dictionary had when the first release was read ahead; none before.
+    pub(crate) fn filled_with(&self) -> Option<usize> {
+        self.filled_with.get().copied()
+    }
+
+    /// Says that a release has been read ahead. Only the first one counts.
+    pub(crate) fn set_filled_with(&self, dictionary_bytes: usize) {
+        self.filled_with.get_or_init(|| dictionary_bytes);
     }
 
     /// Bytes of blocks that may be kept.
@@ -77,7 +90,20 @@ impl Warm {
 
     /// The block, read if it is not in memory. Who asks for it at the same time shares the read.
     pub(crate) async fn block(&self, spec: &BlockSpec) -> Result<Arc<Block>> {
-        let load = async { Block::load(&self.lake, spec, &self.dictionary).await.map(Arc::new) };
+        self.block_after(spec, None).await
+    }
+
+    /// The block, like [`Self::block`]. Files that are in the earlier one as well are not read again while that is in
+    /// memory.
+    pub(crate) async fn block_after(&self, spec: &BlockSpec, earlier: Option<&BlockSpec>) -> Result<Arc<Block>> {
+        let load = async {
+            let earlier = match earlier {
+                Some(earlier) => self.peek(earlier).await,
+                None => None,
+            };
+            let block = Block::load(&self.lake, spec, &self.dictionary, earlier).await;
+            block.map(Arc::new)
+        };
         let block = self.blocks.try_get_with(Arc::clone(&spec.key), load).await;
         block.map_err(|error: Arc<DataFusionError>| DataFusionError::Shared(error))
     }

@@ -7,6 +7,7 @@ mod confirmed;
 mod connector;
 mod gcs;
 pub mod local;
+mod observed;
 mod probe;
 mod remote;
 mod s3;
@@ -21,6 +22,7 @@ use object_store::{ObjectStore, PutMode, path::Path, prefix::PrefixStore};
 use self::{
     config::{BucketConfig, ConditionalWrites, StoreConfig},
     local::{LocalError, LocalFolder},
+    observed::Observed,
     remote::Opened,
     serial::SerialConditions,
 };
@@ -106,12 +108,16 @@ impl Store {
             }
             BucketConfig::S3(s3) => {
                 let part = usize::try_from(s3.part_size).unwrap_or(usize::MAX);
-                (s3::open(s3, metrics).await?, UploadSizes::remote(part))
+                (s3::open(s3, metrics.clone()).await?, UploadSizes::remote(part))
             }
-            BucketConfig::Gcs(gcs) => (gcs::open(gcs, metrics)?, UploadSizes::remote(REMOTE_PART_SIZE)),
-            BucketConfig::Azure(azure) => (azure::open(azure, metrics)?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Gcs(gcs) => (gcs::open(gcs, metrics.clone())?, UploadSizes::remote(REMOTE_PART_SIZE)),
+            BucketConfig::Azure(azure) => (
+                azure::open(azure, metrics.clone())?,
+                UploadSizes::remote(REMOTE_PART_SIZE),
+            ),
         };
         let Opened { objects, scrubber } = opened;
+        let objects: Arc<dyn ObjectStore> = Arc::new(Observed::new(objects, metrics));
         let objects = match config.prefix.as_ref() {
             "" => objects,
             _ => Arc::new(PrefixStore::new(objects, config.prefix.clone())),

@@ -4,8 +4,9 @@ use fedcost_proto::storage::v1::{
     CopyRequest, DeleteRequest, GetRequest, HeadRequest, ListRequest, storage_service_client::StorageServiceClient,
 };
 use object_store::{Error, ObjectStoreExt, path::Path};
+use service_kit::client::Channel;
 use storage_svc::StoreConfig;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     harness::{Gateway, commit, counts, data, directory, field, header, reason},

@@ -7,19 +7,19 @@ use fedcost_proto::storage::v1::{
 };
 use object_gateway::GatewayStore;
 use prometheus_client::{encoding::text, registry::Registry};
+use service_kit::client::Channel;
 use service_kit::{
     Identity, TrustDomain,
     certs::DevelopmentCa,
     client::{Endpoint, EndpointConfig},
     config::CommonConfig,
     metrics::ServerMetrics,
-    telemetry::LogConfig,
     tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
 use storage_svc::{Config, Limits, Policy, SERVICE_NAME, StorageMetrics, StorageServer, StorageSvcError, StoreConfig};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 /// The service that may do everything, in tests that are not about who may do what.
@@ -91,12 +91,7 @@ impl Gateway {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
-        let server = CommonConfig {
-            listen,
-            tls,
-            trust_domain: TrustDomain::default(),
-            log: LogConfig::default(),
-        };
+        let server = CommonConfig::new(listen, tls);
         let tester = Identity::service(TrustDomain::default(), TESTER).unwrap();
         let service = StorageServer::new(Config { server, store, limits }).with_policy(Policy::allow_all_for(tester));
         let shutdown = CancellationToken::new();

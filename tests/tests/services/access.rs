@@ -12,7 +12,7 @@ use gateway_svc::AccessConfig;
 use serde_json::Value;
 use service_kit::{
     Identity, TrustDomain,
-    client::{Endpoint, EndpointConfig},
+    client::{Channel, Endpoint, EndpointConfig},
     tls::TlsMaterial,
 };
 use tempfile::TempDir;
@@ -684,7 +684,7 @@ async fn certificates_do_not_stand_in_for_scopes(asked: &Asked) {
             .code(),
     ];
     assert_eq!(codes, [Code::PermissionDenied; 6]);
-    let clusters = async |mut client: QueryServiceClient<tonic::transport::Channel>, scope| {
+    let clusters = async |mut client: QueryServiceClient<Channel>, scope| {
         let answer = client.list_clusters(ListClustersRequest { scope }).await;
         answer.map(|answer| {
             answer

@@ -8,9 +8,9 @@ use fedcost_proto::query::v1::{
     SharingSplit, Window, query_service_client::QueryServiceClient,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use service_kit::client::Channel;
 use tempfile::TempDir;
 use test_cluster::{TestCluster, TestOptions};
-use tonic::transport::Channel;
 
 /// 2026-03-04, midnight UTC.
 const END: i64 = 1_772_582_400;

@@ -17,6 +17,7 @@ mod golden;
 mod ingest;
 mod made_up_requests;
 mod many_rows;
+mod metrics;
 mod network;
 mod operations;
 mod processes;

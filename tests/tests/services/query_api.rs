@@ -14,9 +14,10 @@ use prost_types::Timestamp;
 use query_svc::config::LimitsConfig;
 use reqwest::{Client, Response};
 use service_kit::MAX_MESSAGE_BYTES;
+use service_kit::client::Channel;
 use test_cluster::{TestCluster, TestOptions};
 use tokio::time::timeout;
-use tonic::{Code, Request, Status, Streaming, transport::Channel};
+use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 use crate::{

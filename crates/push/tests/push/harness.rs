@@ -16,7 +16,6 @@ use service_kit::{
     certs::DevelopmentCa,
     client::EndpointConfig,
     config::CommonConfig,
-    telemetry::LogConfig,
     tls::{TlsFiles, TlsMaterial, install_crypto_provider},
 };
 use storage_svc::{Config, Limits, SERVICE_NAME, StorageServer, StorageSvcError, StoreConfig};
@@ -85,12 +84,7 @@ impl World {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let config = Config {
-            server: CommonConfig {
-                listen: self.address,
-                tls: self.authority.issue_service(SERVICE_NAME).unwrap(),
-                trust_domain: TrustDomain::default(),
-                log: LogConfig::default(),
-            },
+            server: CommonConfig::new(self.address, self.authority.issue_service(SERVICE_NAME).unwrap()),
             store: self.store.clone(),
             limits: Limits::default(),
         };

@@ -1,6 +1,6 @@
 //! Whether a server is ready, as gRPC health tells it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,23 +12,37 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 #[derive(Clone, Debug)]
 pub struct Health {
     ready: Arc<watch::Sender<bool>>,
+    reason: Arc<watch::Sender<Option<Cow<'static, str>>>>,
 }
 
 impl Health {
     pub(super) fn new() -> Self {
         Self {
             ready: Arc::new(watch::Sender::new(false)),
+            reason: Arc::new(watch::Sender::new(Some("starting".into()))),
         }
     }
 
     /// Health answers SERVING, for the server as a whole and for each of its services.
     pub fn set_serving(&self) {
+        self.reason.send_replace(None);
         self.ready.send_replace(true);
+    }
+
+    /// Health answers NOT_SERVING, and `/readyz` says why.
+    pub fn set_not_serving_because(&self, reason: impl Into<Cow<'static, str>>) {
+        self.reason.send_replace(Some(reason.into()));
+        self.ready.send_replace(false);
+    }
+
+    /// Why health answers NOT_SERVING; `None` when it does not.
+    pub fn reason(&self) -> Option<String> {
+        self.reason.borrow().as_deref().map(str::to_owned)
     }
 
     /// Health answers NOT_SERVING.
     pub fn set_not_serving(&self) {
-        self.ready.send_replace(false);
+        self.set_not_serving_because("not ready");
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<bool> {

@@ -194,6 +194,8 @@ impl GrpcServer {
         // Whoever drops this future wants no connection to live on.
         let _cut_when_dropped = cut.clone().drop_guard();
         let (accepted, incoming) = mpsc::channel(ACCEPTED_AHEAD);
+        let (name, tls, certificates) = (self.name, Arc::clone(&self.tls), self.metrics.certificates());
+        let readiness = self.health.clone();
         let acceptor = Acceptor {
             server: self.name,
             tls: self.tls,
@@ -231,6 +233,7 @@ impl GrpcServer {
         let life = async {
             let until_draining = async {
                 health.follow(&shutdown).await;
+                readiness.set_not_serving_because("shutting down");
                 sleep(self.limits.drain_delay).await;
             };
             tokio::select! {
@@ -261,6 +264,7 @@ impl GrpcServer {
         tokio::select! {
             served = serving => served?,
             () = life => {}
+            never = certificates.follow(name, &tls) => match never {},
         }
         info!(server = self.name, "stopped");
         Ok(())

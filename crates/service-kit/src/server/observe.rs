@@ -18,7 +18,10 @@ use tower::Service;
 use tracing::{Instrument, Span, debug, field, info_span, warn};
 
 use super::peer::PeerInfo;
-use crate::metrics::{ServerMetrics, code_name};
+use crate::{
+    metrics::{ServerMetrics, code_name},
+    telemetry,
+};
 
 /// What the metrics call a method that does not exist, so that a caller cannot fill them with inventions.
 const UNKNOWN_METHOD: &str = "unknown";
@@ -98,13 +101,22 @@ impl Record {
     fn begin(observer: Arc<Observer>, request: &Request<Body>) -> Self {
         let path = request.uri().path();
         let peer = request.extensions().get::<PeerInfo>();
+        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
         let span = info_span!(
             "rpc",
+            otel.name = path.trim_start_matches('/'),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            trace_id = field::Empty,
+            rpc.system = "grpc",
             rpc.server = observer.server,
-            rpc.method = path,
+            rpc.service = service,
+            rpc.method = method,
+            rpc.grpc.status_code = field::Empty,
             peer.identity = peer.map(|peer| field::display(peer.identity())),
             peer.address = peer.map(|peer| field::display(peer.address())),
         );
+        telemetry::continue_trace(&span, request.headers());
         let method = observer
             .methods
             .get(path)
@@ -131,6 +143,7 @@ impl Record {
             .metrics
             .rpc_ended(self.observer.server, &self.method, code, duration);
         let (code_name, duration_ms) = (code_name(code), duration.as_millis());
+        telemetry::note_rpc_end(&self.span, code);
         self.span.in_scope(|| match code {
             Code::Internal | Code::Unknown | Code::DataLoss => warn!(code = code_name, duration_ms, "call failed"),
             _ => debug!(code = code_name, duration_ms, "call ended"),

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on has failed; Clippy overlooks the helpers of tests"
 )]
 
+mod admin;
 mod certificates;
 mod lifecycle;
 mod mutual_tls;

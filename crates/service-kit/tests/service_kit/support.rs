@@ -10,6 +10,7 @@ use fedcost_proto::ingest::v1::{
 };
 use futures::{Stream, StreamExt, stream};
 use prometheus_client::registry::Registry;
+use service_kit::client::Channel;
 use service_kit::{
     Identity, TrustDomain,
     certs::DevelopmentCa,
@@ -23,7 +24,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, transport::Channel};
+use tonic::{Request, Response};
 
 pub(crate) const SERVER: &str = "ingest-svc";
 pub(crate) const CALLER: &str = "query-svc";

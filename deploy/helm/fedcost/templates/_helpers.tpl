@@ -106,9 +106,6 @@ https://{{ include "fedcost.object" . }}:{{ include "fedcost.port" . }}
 {{- end -}}
 {{- with $root.Values.tracing -}}
 {{- if .endpoint -}}
-{{- if not $root.Values.admin.enabled -}}
-{{- fail "tracing.endpoint: the services of this version send no spans; it needs admin.enabled" -}}
-{{- end -}}
 {{- $tracing := dict "endpoint" .endpoint "protocol" .protocol "sample_ratio" .sampleRatio -}}
 {{- if or .ca.configMap .ca.secret -}}
 {{- $_ := set $tracing "ca" (printf "/otlp/%s" .ca.key) -}}

@@ -1,13 +1,33 @@
 //! What every server counts. The exposition over HTTP is the edge's matter; here are only the numbers.
 
-use std::time::Duration;
+pub mod process;
+
+use std::{
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use tokio::time::sleep;
 use tonic::Code;
+
+use crate::tls::TlsMaterial;
+
+/// How often it is looked which certificate is in use.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(15);
+
+/// A registry for one process: with the numbers of the process itself, and `fedcost` before all else that is registered
+/// through `fill`.
+pub fn registry<T>(fill: impl FnOnce(&mut Registry) -> T) -> (Registry, T) {
+    let mut registry = Registry::default();
+    process::register(&mut registry);
+    let filled = fill(registry.sub_registry_with_prefix("fedcost"));
+    (registry, filled)
+}
 
 /// The handles that a [`GrpcServer`](crate::server::GrpcServer) records into.
 ///
@@ -16,6 +36,7 @@ use tonic::Code;
 #[derive(Clone, Debug)]
 pub struct ServerMetrics {
     handshakes: Family<HandshakeLabels, Counter>,
+    certificates: CertificateMetrics,
     in_flight: Family<ServerLabels, Gauge>,
     rpcs: Family<RpcLabels, Counter>,
     durations: Family<MethodLabels, Histogram, fn() -> Histogram>,
@@ -56,6 +77,45 @@ struct MethodLabels {
     method: String,
 }
 
+/// When the certificates in use expire.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateMetrics(Family<ServerLabels, Gauge>);
+
+impl CertificateMetrics {
+    /// Registers the gauge of a server that is no [`GrpcServer`](crate::server::GrpcServer), which does so itself.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        metrics.register_into(registry);
+        metrics
+    }
+
+    fn register_into(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "tls_certificate_not_after_timestamp",
+            "When the certificate in use expires, since 1970",
+            Unit::Seconds,
+            self.0.clone(),
+        );
+    }
+
+    /// Notes the certificate that `server` shows, for as long as somebody polls this.
+    pub async fn follow(&self, server: &str, tls: &TlsMaterial) -> Infallible {
+        let labels = ServerLabels {
+            server: server.to_owned(),
+        };
+        loop {
+            let since = tls
+                .not_after()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            self.0
+                .get_or_create(&labels)
+                .set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+            sleep(CERTIFICATE_LOOK).await;
+        }
+    }
+}
+
 // From a call answered out of memory to a bulk stream.
 const DURATION_BUCKETS_SECONDS: [f64; 11] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0];
 
@@ -67,6 +127,7 @@ impl Default for ServerMetrics {
     fn default() -> Self {
         Self {
             handshakes: Family::default(),
+            certificates: CertificateMetrics::default(),
             in_flight: Family::default(),
             rpcs: Family::default(),
             durations: Family::new_with_constructor(duration_histogram),
@@ -83,6 +144,7 @@ impl ServerMetrics {
             "TLS handshakes by outcome",
             metrics.handshakes.clone(),
         );
+        metrics.certificates.register_into(registry);
         registry.register(
             "grpc_server_rpcs_in_flight",
             "RPCs under way",
@@ -100,6 +162,11 @@ impl ServerMetrics {
             metrics.durations.clone(),
         );
         metrics
+    }
+
+    /// Where the certificate of a further server of this process is noted.
+    pub fn certificates(&self) -> CertificateMetrics {
+        self.certificates.clone()
     }
 
     pub(crate) fn handshake(&self, server: &str, outcome: HandshakeOutcome) {
