@@ -55,11 +55,16 @@ class Balancer:
 
     def __init__(self, port):
         self.port, self.members, self.next = port, [], 0
+        # The event loop alone holds tasks too loosely: one that waits may be collected as garbage, with its connection.
+        self.connections = set()
 
     async def start(self):
         self.server = await asyncio.start_server(self.connect, "127.0.0.1", self.port, backlog=1024)
 
     async def connect(self, reader, writer):
+        task = asyncio.current_task()
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
         with contextlib.closing(writer):
             if not self.members:
                 return
