@@ -9,6 +9,7 @@ Usage: soak.py --bin FOLDER [--minutes 10] [--rate 20]
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -54,20 +55,27 @@ class Balancer:
 
     def __init__(self, port):
         self.port, self.members, self.next = port, [], 0
+        # The event loop alone holds tasks too loosely: one that waits may be collected as garbage, with its connection.
+        self.connections = set()
 
     async def start(self):
         self.server = await asyncio.start_server(self.connect, "127.0.0.1", self.port, backlog=1024)
 
     async def connect(self, reader, writer):
-        try:
+        task = asyncio.current_task()
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
+        with contextlib.closing(writer):
             if not self.members:
                 return
             self.next += 1
-            onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self.members[self.next % len(self.members)])
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(pump(reader, onward_writer), pump(onward_reader, writer))
+            try:
+                onward = await asyncio.open_connection("127.0.0.1", self.members[self.next % len(self.members)])
+            except OSError:
+                return
+            onward_reader, onward_writer = onward
+            with contextlib.closing(onward_writer):
+                await asyncio.gather(pump(reader, onward_writer), pump(onward_reader, writer))
 
 
 async def pump(reader, writer):
@@ -78,7 +86,8 @@ async def pump(reader, writer):
         if writer.can_write_eof():
             writer.write_eof()
     except OSError:
-        writer.close()
+        # So that the other side hears of it too.
+        writer.transport.abort()
 
 
 class Process:
@@ -249,6 +258,7 @@ async def soak(given, folder, processes):
                 shutil.rmtree(folder / "certs" / "service" / service)
                 await asyncio.to_thread(run, "certs", "issue", "--service", service, "--dir", str(folder / "certs"))
             renewals += 1
+            doing = "nothing"
 
     async def watch():
         while running.is_set():
