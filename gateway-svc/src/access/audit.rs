@@ -14,6 +14,8 @@ use cost_model::Scope;
 use file_rotate::{ContentLimit, FileRotate, compression::Compression, suffix::AppendCount};
 use http::{HeaderName, Method, StatusCode};
 use serde::Serialize;
+use service_kit::telemetry;
+use tracing::Span;
 
 use super::{Access, Caller, Means, Peer, oidc::SignInError};
 
@@ -26,8 +28,6 @@ const FILES_ASIDE: usize = 10;
 const LONGEST_QUERY: usize = 4096;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// As the W3C's trace context has it: version, trace, span, flags.
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where lines go.
 #[derive(Default)]
@@ -185,7 +185,8 @@ impl Record {
     pub(super) fn of(request: &Request) -> Self {
         let header = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
         let cut = |text: &str| text.chars().take(LONGEST_QUERY).collect::<String>();
-        let trace_id = header(&TRACE_PARENT).and_then(|parent| parent.split('-').nth(1));
+        // The caller's, where spans are not recorded here.
+        let sent = || header(&telemetry::TRACEPARENT).and_then(|parent| parent.split('-').nth(1));
         Self {
             method: request.method().clone(),
             path: cut(request.uri().path()),
@@ -195,7 +196,8 @@ impl Record {
                 .get::<Peer>()
                 .map(|Peer(address)| address.to_string()),
             request_id: header(&REQUEST_ID).filter(|id| id.len() <= 128).map(str::to_owned),
-            trace_id: trace_id.filter(|id| id.len() == 32).map(str::to_owned),
+            trace_id: telemetry::trace_id(&Span::current())
+                .or_else(|| sent().filter(|id| id.len() == 32).map(str::to_owned)),
         }
     }
 

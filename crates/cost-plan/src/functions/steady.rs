@@ -96,15 +96,15 @@ impl AggregateUDFImpl for SteadyController {
     }
 }
 
-/// Windows that follow one another without a gap, whose rows agree on the same names: most containers have one such
-/// run.
+/// Windows of one length that follow one another without a gap, whose rows agree on the same names: most containers have
+/// one such run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     /// Start of the first window.
     first: i64,
-    /// Start of the last window, or anything between that and the next.
+    /// Start of the last window.
     last: i64,
-    /// End of the last window. Earlier than that, where the run was cut.
+    /// End of the last window.
     end: i64,
     names: [Code; NAMES],
 }
@@ -119,15 +119,36 @@ impl Run {
         }
     }
 
-    /// The part of the run between these starts of windows.
-    fn between(self, first: i64, last: i64) -> Self {
-        let end = if last == self.last { self.end } else { last };
-        Self {
+    /// The length of a window.
+    fn length(&self) -> i64 {
+        (self.end - self.last).max(1)
+    }
+
+    /// The windows that start between these times, both included; none when there are none.
+    fn between(self, first: i64, last: i64) -> Option<Self> {
+        let length = self.length();
+        let (after, before) = ((first - self.first).max(0), last.min(self.last) - self.first);
+        // Rounded up and down to starts of windows.
+        let first = self.first + (after + length - 1) / length * length;
+        let last = self.first + before.div_euclid(length) * length;
+        (first <= last).then_some(Self {
             first,
             last,
-            end,
+            end: last + length,
             ..self
-        }
+        })
+    }
+
+    fn windows(self) -> impl Iterator<Item = Self> {
+        let length = self.length();
+        let starts = (0..=(self.last - self.first) / length).map(move |index| self.first + index * length);
+        starts.map(move |start| Self::of_window(start, start + length, self.names))
+    }
+
+    /// Whether windows of both that overlap are the same ones.
+    fn is_in_step_with(&self, other: &Self) -> bool {
+        let length = self.length();
+        length == other.length() && (self.first - other.first) % length == 0
     }
 
     /// The names that both agree on.
@@ -141,7 +162,7 @@ impl Run {
 
     /// Adds later windows if they follow without a gap and have the same names; says whether they do.
     fn go_on_in(&mut self, later: &Self) -> bool {
-        let goes_on = self.names == later.names && self.end == later.first;
+        let goes_on = self.names == later.names && self.end == later.first && self.length() == later.length();
         if goes_on {
             (self.last, self.end) = (later.last, later.end);
         }
@@ -194,7 +215,7 @@ impl Runs {
             }
             return;
         }
-        if new.first < last.first || last.last < new.last {
+        if new.first < last.first || last.last < new.last || !last.is_in_step_with(&new) {
             self.insert(new);
             return;
         }
@@ -223,6 +244,11 @@ impl Runs {
 
     /// Adds windows anywhere.
     fn insert(&mut self, new: Run) {
+        let is_among = |run: &Run| run.first <= new.last && new.first <= run.last;
+        if self.iter().any(|run| is_among(&run) && !run.is_in_step_with(&new)) {
+            self.insert_windows(new);
+            return;
+        }
         let mut runs: Vec<Run> = Vec::with_capacity(self.len() + 2);
         let mut left = Some(new);
         for run in self.iter() {
@@ -236,25 +262,35 @@ impl Runs {
                 continue;
             }
             // What lies before the other, what both have, and what lies after.
-            if run.first < new.first {
-                runs.push(run.between(run.first, new.first - 1));
-            }
-            if new.first < run.first {
-                runs.push(new.between(new.first, run.first - 1));
-            }
-            let last = run.last.min(new.last);
-            let mut both = run.between(run.first.max(new.first), last);
-            both.agree(new.names);
-            runs.push(both);
-            if last < run.last {
-                runs.push(run.between(last + 1, run.last));
-            }
-            left = None;
-            if last < new.last {
-                left = Some(new.between(last + 1, new.last));
-            }
+            let (first, last) = (run.first.max(new.first), run.last.min(new.last));
+            runs.extend(run.between(run.first, first - 1));
+            runs.extend(new.between(new.first, first - 1));
+            runs.extend(run.between(first, last).map(|mut both| {
+                both.agree(new.names);
+                both
+            }));
+            runs.extend(run.between(last + 1, run.last));
+            left = new.between(last + 1, new.last);
         }
         runs.extend(left);
+        self.replace(runs);
+    }
+
+    /// Adds windows that begin at other times than those that are there, such as days of another time zone.
+    fn insert_windows(&mut self, new: Run) {
+        let mut windows: Vec<Run> = self.iter().chain([new]).flat_map(Run::windows).collect();
+        windows.sort_by_key(|window| (window.first, window.end));
+        windows.dedup_by(|later, window| {
+            let is_same = (later.first, later.end) == (window.first, window.end);
+            if is_same {
+                window.agree(later.names);
+            }
+            is_same
+        });
+        self.replace(windows);
+    }
+
+    fn replace(&mut self, runs: Vec<Run>) {
         let mut runs = runs.into_iter();
         self.first = runs.next();
         self.rest = runs.collect();
@@ -505,6 +541,46 @@ mod tests {
                 runs.iter().zip(runs.iter().skip(1)).all(|(a, b)| a.last < b.first),
                 "{runs:?}"
             );
+        }
+    }
+
+    /// Rows dealt out to parts in any way, whose states are added up in any order, say the same of each window as the rows.
+    #[test]
+    fn parts_say_what_all_rows_agree_on() {
+        // Numbers without a pattern, the same in each run (Knuth's multiplier).
+        let mut state = 1_u64;
+        let mut below = |limit: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % limit
+        };
+        for _ in 0..3000 {
+            let rows: Vec<(i64, Code)> = (0..1 + below(12))
+                .map(|_| {
+                    // Some are of another time zone.
+                    let zone = if below(16) == 0 { 5 } else { 0 };
+                    (10 * below(6) as i64 + zone, 7 + below(3) as Code)
+                })
+                .collect();
+            let mut parts = vec![Controllers::default(), Controllers::default(), Controllers::default()];
+            for part in &mut parts {
+                part.groups.push(Runs::default());
+            }
+            for (start, code) in &rows {
+                parts[below(3) as usize].add(0, Run::of_window(*start, start + 10, [*code; NAMES]));
+            }
+            let mut whole = Controllers::default();
+            for mut part in parts {
+                whole.merge_batch(&part.state(EmitTo::All).unwrap(), &[0], 1).unwrap();
+            }
+            let windows: Vec<_> = whole.groups[0]
+                .iter()
+                .flat_map(Run::windows)
+                .map(|window| (window.first, window.names))
+                .collect();
+            let expected = window_by_window(&rows)
+                .into_iter()
+                .map(|(start, code)| (start, [code; NAMES]));
+            assert_eq!(windows, expected.collect::<Vec<_>>(), "{rows:?}");
         }
     }
 }
