@@ -180,6 +180,10 @@ fn questions() -> Vec<String> {
             _ => asked.push(format!("/model/allocation/summary/topline?{WEEK}&{shape}")),
         }
     }
+    // Services of several controllers, over time.
+    asked.push(format!(
+        "/model/allocation?{HOURLY_DAY}&step=1h&aggregate=service&accumulate=true&idle=false"
+    ));
     let fields = [
         "cluster",
         "namespace",
