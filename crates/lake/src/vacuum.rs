@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use deltalake_core::DeltaTable;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{ObjectMeta, ObjectStore as _, path::Path};
@@ -11,6 +11,9 @@ use crate::{DataFile, Lake, LakeError, Release, TableName, TableState};
 
 /// Name of the folder of a table's log.
 const LOG: &str = "_delta_log";
+
+/// From the start of a writer's cycle to its last commit, at most.
+const LONGEST_CYCLE: TimeDelta = TimeDelta::hours(1);
 
 /// What was cleared away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +72,7 @@ impl Lake {
         let is_kept = |number| number == newest.number || pinned.is_some_and(|pinned| pinned.number == number);
         // A release ends when the next one is published; it is asked for until then.
         let numbers = self.recorded_releases().await?;
-        let mut oldest = newest.published;
+        let mut oldest: Option<DateTime<Utc>> = None;
         for pair in numbers.windows(2).rev() {
             let &[number, next] = pair else { continue };
             let ended = match self.recorded_release(next).await? {
@@ -78,7 +81,7 @@ impl Lake {
             };
             if ended >= before {
                 if let Some(release) = self.recorded_release(number).await? {
-                    oldest = oldest.min(release.published);
+                    oldest = Some(oldest.map_or(release.published, |oldest| oldest.min(release.published)));
                 }
                 continue;
             }
@@ -88,8 +91,14 @@ impl Lake {
             }
             break;
         }
+        // Files of older releases that are kept are known by when they left. A writer that lost the right to publish may
+        // have taken them out as of the start of its own cycle, before the release that names them was published.
+        let left_before = oldest.map_or(before, |oldest| {
+            let began = oldest.checked_sub_signed(LONGEST_CYCLE);
+            before.min(began.unwrap_or(DateTime::UNIX_EPOCH))
+        });
         for table in TableName::ALL {
-            let (files, bytes) = self.vacuum_table(table, newest, pinned, before.min(oldest)).await?;
+            let (files, bytes) = self.vacuum_table(table, newest, pinned, left_before).await?;
             cleared.files += files;
             cleared.bytes += bytes;
         }
