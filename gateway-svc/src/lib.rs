@@ -7,6 +7,7 @@ pub mod config;
 mod error;
 mod face;
 mod http_server;
+mod json_file;
 mod metrics;
 mod parameters;
 mod upstream;

@@ -3,17 +3,17 @@
 //! Where people are told apart, a view is kept for who saved it alone: it may name what others must not know of. Where they
 //! are not, it is kept for all.
 //!
-//! The other services know nothing of them, and the gateway has no other state, so a file is enough. It is replaced as a
-//! whole, so a crash leaves the old or the new one; gateways that share the folder take turns by a lock.
+//! The other services know nothing of them, and the gateway has no other state, so a file is enough. Gateways that share the
+//! folder take turns to change it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+
+use crate::json_file::{self, ReadError};
 
 /// How many views are kept at most, of each owner.
 const MOST_VIEWS: usize = 500;
@@ -25,7 +25,6 @@ const LONGEST_QUERY: usize = 8 * 1024;
 const LARGEST_FILE: u64 = 32 << 20;
 
 const FILE: &str = "views.json";
-const LOCK: &str = "views.lock";
 
 /// A view under its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +97,6 @@ impl Views {
 
     /// The views of an owner by name; with `unowned`, those that have none too.
     pub(crate) fn list(&self, owner: Option<&str>, unowned: bool) -> Result<Vec<View>, ViewsError> {
-        // The file is replaced as a whole, so reading needs no lock.
         let views = read(&self.folder()?.join(FILE))?.views.into_iter();
         let own = views.filter(|kept| kept.owner.as_deref() == owner || (unowned && kept.owner.is_none()));
         let mut views: Vec<View> = own.map(|kept| kept.view).collect();
@@ -159,11 +157,8 @@ impl Views {
             path: folder.to_owned(),
             source,
         };
-        fs::create_dir_all(folder).map_err(failed)?;
-        let lock = File::create(folder.join(LOCK)).map_err(failed)?;
-        // Held until the file is closed.
-        lock.lock().map_err(failed)?;
         let path = folder.join(FILE);
+        let _turn = json_file::lock(&path).map_err(failed)?;
         let mut content = read(&path)?;
         content.views.sort_by(|one, other| one.key().cmp(&other.key()));
         change(&mut content.views)?;
@@ -172,45 +167,26 @@ impl Views {
         if size >= LARGEST_FILE {
             return Err(ViewsError::Full);
         }
-        write(folder, &path, &content).map_err(failed)
+        json_file::replace(&path, &content).map_err(failed)
     }
 }
 
 /// The file's content; nothing when there is none.
 fn read(path: &Path) -> Result<Content, ViewsError> {
-    let failed = |source| ViewsError::Folder {
-        path: path.to_owned(),
-        source,
-    };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(ViewsError::TooLarge { path: path.to_owned() });
-    }
-    serde_json::from_slice(&bytes).map_err(|source| ViewsError::Broken {
-        path: path.to_owned(),
-        source,
+    json_file::read(path, LARGEST_FILE).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            ReadError::System(source) => ViewsError::Folder { path, source },
+            ReadError::Broken(source) => ViewsError::Broken { path, source },
+            ReadError::TooLarge => ViewsError::TooLarge { path },
+        }
     })
-}
-
-/// Replaces the file as a whole.
-fn write(folder: &Path, path: &Path, content: &Content) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(folder)?;
-    serde_json::to_writer_pretty(&mut file, content)?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // So that the new name outlives a crash too.
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     fn view(name: &str, query: &str) -> View {
@@ -288,7 +264,7 @@ mod tests {
         let full = Content {
             views: (0..MOST_VIEWS).map(|at| kept(None, &format!("{at:04}"))).collect(),
         };
-        write(folder.path(), &folder.path().join(FILE), &full).unwrap();
+        json_file::replace(&folder.path().join(FILE), &full).unwrap();
         assert!(matches!(
             views.save(None, view("one more", "")),
             Err(ViewsError::TooMany)

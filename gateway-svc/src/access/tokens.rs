@@ -4,8 +4,7 @@
 //! slow hashes are for passwords, which people choose.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -19,7 +18,8 @@ use aws_lc_rs::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+
+use crate::json_file::{self, ReadError};
 
 /// What a token begins with, so that scanners for leaked secrets know it.
 const PREFIX: &str = "fct_";
@@ -106,23 +106,13 @@ pub enum TokensError {
 }
 
 fn read(path: &Path) -> Result<Content, TokensError> {
-    let failed = |source| TokensError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(TokensError::TooLarge { path: path.to_owned() });
-    }
-    serde_json::from_slice(&bytes).map_err(|source| TokensError::Broken {
-        path: path.to_owned(),
-        source,
+    json_file::read(path, LARGEST_FILE).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            ReadError::System(source) => TokensError::File { path, source },
+            ReadError::Broken(source) => TokensError::Broken { path, source },
+            ReadError::TooLarge => TokensError::TooLarge { path },
+        }
     })
 }
 
@@ -132,26 +122,10 @@ fn change<T>(path: &Path, change: impl FnOnce(&mut Content) -> Result<T, TokensE
         path: path.to_owned(),
         source,
     };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder).map_err(failed)?;
-    let lock = File::create(path.with_extension("lock")).map_err(failed)?;
-    // Held until the file is closed.
-    lock.lock().map_err(failed)?;
+    let _turn = json_file::lock(path).map_err(failed)?;
     let mut content = read(path)?;
     let changed = change(&mut content)?;
-    let write = || -> io::Result<()> {
-        // Readable for its owner alone.
-        let mut file = NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, &content)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(failed)?;
+    json_file::replace(path, &content).map_err(failed)?;
     Ok(changed)
 }
 
