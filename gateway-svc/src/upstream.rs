@@ -31,11 +31,14 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const REPEATS: usize = 4;
 
+type Query = QueryServiceClient<Channel>;
+type Ingest = IngestServiceClient<Channel>;
+
 /// Clients of the services behind the gateway, who ask for somebody. Cloning shares their connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
-    query: QueryServiceClient<Channel>,
-    ingest: IngestServiceClient<Channel>,
+    query: Query,
+    ingest: Ingest,
     /// What whoever asks may see.
     scope: Arc<Scope>,
 }
@@ -82,11 +85,8 @@ impl Upstream {
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         self.check_explain(question.explain)?;
         question.scope = self.scope();
-        let ask = || {
-            let (mut query, question) = (self.query.clone(), question.clone());
-            async move { query.query_allocation_columns(question).await }
-        };
-        within(deadline, ask).await
+        let ask = |mut query: Query, question| async move { query.query_allocation_columns(question).await };
+        within(deadline, &self.query, &question, ask).await
     }
 
     pub(crate) async fn assets(
@@ -96,11 +96,8 @@ impl Upstream {
     ) -> Result<Streaming<ColumnsResponse>, ApiError> {
         self.check_explain(question.explain)?;
         question.scope = self.scope();
-        let ask = || {
-            let (mut query, question) = (self.query.clone(), question.clone());
-            async move { query.query_asset_columns(question).await }
-        };
-        within(deadline, ask).await
+        let ask = |mut query: Query, question| async move { query.query_asset_columns(question).await };
+        within(deadline, &self.query, &question, ask).await
     }
 
     pub(crate) async fn autocomplete(
@@ -109,35 +106,25 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<AutocompleteResponse, ApiError> {
         question.scope = self.scope();
-        let ask = || {
-            let (mut query, question) = (self.query.clone(), question.clone());
-            async move { query.autocomplete(question).await }
-        };
-        within(deadline, ask).await
+        let ask = |mut query: Query, question| async move { query.autocomplete(question).await };
+        within(deadline, &self.query, &question, ask).await
     }
 
     pub(crate) async fn clusters(&self, deadline: Instant) -> Result<ListClustersResponse, ApiError> {
-        let ask = || {
-            let (mut query, scope) = (self.query.clone(), self.scope());
-            async move { query.list_clusters(ListClustersRequest { scope }).await }
-        };
-        within(deadline, ask).await
+        let question = ListClustersRequest { scope: self.scope() };
+        let ask = |mut query: Query, question| async move { query.list_clusters(question).await };
+        within(deadline, &self.query, &question, ask).await
     }
 
     pub(crate) async fn release(&self) -> Result<GetReleaseResponse, ApiError> {
-        let ask = || {
-            let mut query = self.query.clone();
-            async move { query.get_release(GetReleaseRequest {}).await }
-        };
-        within(Instant::now() + STATUS_TIMEOUT, ask).await
+        let ask = |mut query: Query, question| async move { query.get_release(question).await };
+        within(Instant::now() + STATUS_TIMEOUT, &self.query, &GetReleaseRequest {}, ask).await
     }
 
     pub(crate) async fn ingest_status(&self) -> Result<IngestStatus, ApiError> {
-        let ask = || {
-            let mut ingest = self.ingest.clone();
-            async move { ingest.get_status(GetStatusRequest {}).await }
-        };
-        let response = within(Instant::now() + STATUS_TIMEOUT, ask).await?;
+        let ask = |mut ingest: Ingest, question| async move { ingest.get_status(question).await };
+        let deadline = Instant::now() + STATUS_TIMEOUT;
+        let response = within(deadline, &self.ingest, &GetStatusRequest {}, ask).await?;
         Ok(response.status.unwrap_or_default())
     }
 
@@ -148,15 +135,12 @@ impl Upstream {
         failed_only: bool,
         deadline: Instant,
     ) -> Result<Vec<SourceFile>, ApiError> {
-        let ask = || {
-            let mut ingest = self.ingest.clone();
-            let request = ListFilesRequest {
-                cluster: cluster.to_owned(),
-                failed_only,
-            };
-            async move { ingest.list_files(request).await }
+        let question = ListFilesRequest {
+            cluster: cluster.to_owned(),
+            failed_only,
         };
-        let mut pages = within(deadline, ask).await?;
+        let ask = |mut ingest: Ingest, question| async move { ingest.list_files(question).await };
+        let mut pages = within(deadline, &self.ingest, &question, ask).await?;
         let mut files = Vec::new();
         let all = async {
             while let Some(page) = pages.message().await? {
@@ -173,36 +157,36 @@ impl Upstream {
 
     /// Which windows there are, of one cluster or of all, of which all may be seen.
     pub(crate) async fn coverage(&self, cluster: &str, deadline: Instant) -> Result<Vec<Coverage>, ApiError> {
-        let ask = || {
-            let (mut ingest, cluster) = (self.ingest.clone(), cluster.to_owned());
-            async move { ingest.get_coverage(GetCoverageRequest { cluster }).await }
+        let question = GetCoverageRequest {
+            cluster: cluster.to_owned(),
         };
-        let coverages = within(deadline, ask).await?.coverages.into_iter();
+        let ask = |mut ingest: Ingest, question| async move { ingest.get_coverage(question).await };
+        let coverages = within(deadline, &self.ingest, &question, ask).await?.coverages;
         Ok(coverages
+            .into_iter()
             .filter(|coverage| self.scope.sees_whole_cluster(&coverage.cluster))
             .collect())
     }
 
     pub(crate) async fn releases(&self, deadline: Instant) -> Result<ListReleasesResponse, ApiError> {
-        let ask = || {
-            let mut ingest = self.ingest.clone();
-            async move { ingest.list_releases(ListReleasesRequest {}).await }
-        };
-        within(deadline, ask).await
+        let ask = |mut ingest: Ingest, question| async move { ingest.list_releases(question).await };
+        within(deadline, &self.ingest, &ListReleasesRequest {}, ask).await
     }
 
     pub(crate) async fn repair(&self, request: RepairRequest, deadline: Instant) -> Result<(), ApiError> {
-        let ask = || {
-            let (mut ingest, request) = (self.ingest.clone(), request.clone());
-            async move { ingest.repair(request).await }
-        };
-        within(deadline, ask).await.map(drop)
+        let ask = |mut ingest: Ingest, request| async move { ingest.repair(request).await };
+        within(deadline, &self.ingest, &request, ask).await.map(drop)
     }
 }
 
 /// Asks, and asks again when the connection failed: a replica that ends hands over to another one, and what is asked here
 /// twice comes to the same as once. An answer that has begun is not asked for again.
-async fn within<T, F>(deadline: Instant, ask: impl FnMut() -> F) -> Result<T, ApiError>
+async fn within<C: Clone, Q: Clone, T, F>(
+    deadline: Instant,
+    client: &C,
+    question: &Q,
+    ask: impl Fn(C, Q) -> F,
+) -> Result<T, ApiError>
 where
     F: Future<Output = Result<Response<T>, Status>>,
 {
@@ -210,7 +194,9 @@ where
         .with_min_delay(FIRST_PAUSE)
         .with_max_times(REPEATS)
         .with_jitter();
-    let answer = ask.retry(delays).when(client::is_connection_failure);
+    let answer = (|| ask(client.clone(), question.clone()))
+        .retry(delays)
+        .when(client::is_connection_failure);
     match timeout_at(deadline, answer).await {
         Ok(answer) => answer.map(Response::into_inner).map_err(ApiError::Upstream),
         Err(_) => Err(ApiError::TimedOut),
