@@ -89,11 +89,11 @@ if [[ -n $retention ]]; then
     [[ $retention != 0 ]] || edits+=(-e "s|^  hours: .*|  hours: 0|")
 fi
 for service in "${services[@]}"; do
-    sed "${edits[@]}" "$here/$service.yaml" >"$data/config/$service.yaml"
+    own=()
+    # query-svc's sample has a key of this name too.
+    [[ $service != ingest-svc || -z $ingest_memory ]] || own+=(-e "s|^memory_mib: .*|memory_mib: $ingest_memory|")
+    sed "${edits[@]}" ${own[@]+"${own[@]}"} "$here/$service.yaml" >"$data/config/$service.yaml"
 done
-if [[ -n $ingest_memory ]]; then
-    sed -i "s|^memory_mib: .*|memory_mib: $ingest_memory|" "$data/config/ingest-svc.yaml"
-fi
 
 pids=()
 finish() {
