@@ -22,7 +22,7 @@ pub use lease::{Holder, Lease};
 pub use partition::{DataFile, Partition, Resolution};
 pub use release::{NewRelease, Pin, PublishedRelease, Release, TableVersion};
 pub use table::{TableName, TableState};
-pub use vacuum::{Cleared, DataObjects};
+pub use vacuum::{Cleared, DataObjects, LONGEST_CYCLE};
 pub use write::decode_file;
 
 /// Folder of the lake in the bucket.

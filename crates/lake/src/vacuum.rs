@@ -12,8 +12,8 @@ use crate::{DataFile, Lake, LakeError, Release, TableName, TableState};
 /// Name of the folder of a table's log.
 const LOG: &str = "_delta_log";
 
-/// From the start of a writer's cycle to its last commit, at most.
-const LONGEST_CYCLE: TimeDelta = TimeDelta::hours(1);
+/// From the start of a writer's cycle to what it publishes, at most.
+pub const LONGEST_CYCLE: TimeDelta = TimeDelta::hours(1);
 
 /// What was cleared away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

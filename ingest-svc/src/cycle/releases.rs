@@ -1,14 +1,11 @@
 //! Publishing releases, returning to them, and clearing them away.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lake::{Cleared, LakeError, NewRelease, PublishedRelease, TableName, TableState};
+use lake::{Cleared, LONGEST_CYCLE, LakeError, NewRelease, PublishedRelease, TableName, TableState};
 use tracing::info;
 
 use super::{CycleError, Ingest, load::Released, versions};
 use crate::steps::Step;
-
-/// A data file that no release names is left for so long at least, as a writer may be about to publish it.
-const SHORTEST_KEPT: TimeDelta = TimeDelta::hours(1);
 
 impl Ingest {
     /// The number of the newest release on record, where there is no pointer that tells. After a pointer was deleted,
@@ -58,8 +55,9 @@ impl Ingest {
             None => None,
         };
         let kept = TimeDelta::from_std(self.settings.keep_releases).unwrap_or(TimeDelta::MAX);
+        // A data file that no release names may be of a writer that is about to publish it.
         let before = now
-            .checked_sub_signed(kept.max(SHORTEST_KEPT))
+            .checked_sub_signed(kept.max(LONGEST_CYCLE))
             .unwrap_or(DateTime::UNIX_EPOCH);
         let Cleared { releases, files, bytes } = self.lake.vacuum(&newest.release, pinned.as_ref(), before).await?;
         if (releases, files) != (0, 0) {
