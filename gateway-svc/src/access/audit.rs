@@ -12,7 +12,7 @@ use axum::extract::Request;
 use chrono::{SecondsFormat, Utc};
 use cost_model::Scope;
 use file_rotate::{ContentLimit, FileRotate, compression::Compression, suffix::AppendCount};
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use service_kit::telemetry;
 use tracing::Span;
@@ -98,23 +98,13 @@ struct Line<'a> {
     /// What of all clusters the answer was made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<ScopeLine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<String>,
+    #[serde(flatten)]
+    request: Option<&'a Record>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     /// Why somebody was denied.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -171,13 +161,17 @@ pub(super) enum Outcome<'a> {
 }
 
 /// What is noted of a request before it is answered. Headers are none of it, as they hold credentials.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Record {
-    method: Method,
+    method: String,
     path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
 }
 
@@ -188,7 +182,7 @@ impl Record {
         // The caller's, where spans are not recorded here.
         let sent = || header(&telemetry::TRACEPARENT).and_then(|parent| parent.split('-').nth(1));
         Self {
-            method: request.method().clone(),
+            method: request.method().to_string(),
             path: cut(request.uri().path()),
             query: request.uri().query().map(cut),
             peer: request
@@ -214,14 +208,9 @@ impl Record {
             groups: caller.map_or(&[], |caller| &caller.groups),
             roles: caller.map_or(&[], |caller| &caller.rights.roles),
             scope: caller.map(|caller| ScopeLine::of(&caller.rights.view)),
-            method: Some(self.method.as_str()),
-            path: Some(&self.path),
-            query: self.query.as_deref(),
-            peer: self.peer.clone(),
+            request: Some(self),
             status: Some(status.as_u16()),
             reason,
-            request_id: self.request_id.as_deref(),
-            trace_id: self.trace_id.as_deref(),
         });
     }
 }
@@ -235,14 +224,9 @@ fn sign_in<'a>(event: &'a str, user: Option<&'a str>, groups: &'a [String], reas
         groups,
         roles: &[],
         scope: None,
-        method: None,
-        path: None,
-        query: None,
-        peer: None,
+        request: None,
         status: None,
         reason,
-        request_id: None,
-        trace_id: None,
     }
 }
 
