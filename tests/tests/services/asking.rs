@@ -1,6 +1,6 @@
 //! The real services over the golden bucket, asked by HTTP, and what tests say of their answers.
 
-use std::{fs, future::Future, sync::Arc};
+use std::{collections::BTreeSet, fs, future::Future, sync::Arc};
 
 use query_svc::config::LimitsConfig;
 use serde_json::{Map, Value};
@@ -165,6 +165,33 @@ pub(crate) fn assert_same_figures(got: &Set, expected: &Set, except: &[&str], wh
             compared += 1;
         }
         assert!(compared > 0, "{what}: {name} has no figures");
+    }
+}
+
+/// What differs between two answers, by the place in them; none when they are the same but for rounding.
+pub(crate) fn difference(got: &Value, expected: &Value, place: &str) -> Option<String> {
+    match (got, expected) {
+        (Value::Number(one), Value::Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            let allowed = 2e-5 + 1e-6 * other.abs();
+            ((one - other).abs() > allowed).then(|| format!("{place}: {one} instead of {other}"))
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => one
+            .iter()
+            .zip(other)
+            .enumerate()
+            .find_map(|(at, (one, other))| difference(one, other, &format!("{place}[{at}]"))),
+        (Value::Object(one), Value::Object(other)) => {
+            let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
+            let (keys, expected) = (keys(one), keys(other));
+            if keys != expected {
+                let differ: Vec<_> = keys.symmetric_difference(&expected).take(5).collect();
+                return Some(format!("{place}: the keys {differ:?} are in one of both"));
+            }
+            keys.iter()
+                .find_map(|key| difference(&one[key], &other[key], &format!("{place}.{key}")))
+        }
+        (one, other) => (one != other).then(|| format!("{place}: {one} instead of {other}")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answers for roles that see less than everything, against those of services over a bucket that holds nothing else.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{fs, path::Path};
 
 use bingen::AllocationSet;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 use super::Asked;
 use crate::{
-    asking::{DAY, HOURLY_DAY, WEEK},
+    asking::{DAY, HOURLY_DAY, WEEK, difference},
     bucket::{copy_of_golden, golden},
 };
 
@@ -168,33 +168,6 @@ fn questions() -> Vec<String> {
         asked.push(format!("{}?{parameters}", query["path"].as_str().unwrap()));
     }
     asked
-}
-
-/// What differs between two answers, by the place in them; none when they are the same but for rounding.
-fn difference(got: &Value, expected: &Value, place: &str) -> Option<String> {
-    match (got, expected) {
-        (Value::Number(one), Value::Number(other)) => {
-            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
-            let allowed = 2e-5 + 1e-6 * other.abs();
-            ((one - other).abs() > allowed).then(|| format!("{place}: {one} instead of {other}"))
-        }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => one
-            .iter()
-            .zip(other)
-            .enumerate()
-            .find_map(|(at, (one, other))| difference(one, other, &format!("{place}[{at}]"))),
-        (Value::Object(one), Value::Object(other)) => {
-            let keys = |map: &serde_json::Map<String, Value>| map.keys().cloned().collect::<BTreeSet<_>>();
-            let (keys, expected) = (keys(one), keys(other));
-            if keys != expected {
-                let differ: Vec<_> = keys.symmetric_difference(&expected).take(5).collect();
-                return Some(format!("{place}: the keys {differ:?} are in one of both"));
-            }
-            keys.iter()
-                .find_map(|key| difference(&one[key], &other[key], &format!("{place}.{key}")))
-        }
-        (one, other) => (one != other).then(|| format!("{place}: {one} instead of {other}")),
-    }
 }
 
 /// An answer as a value; a table as its rows.
