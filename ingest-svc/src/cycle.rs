@@ -387,7 +387,7 @@ impl Ingest {
         for (name, table) in tables.iter_mut() {
             if table.version.is_none() || may_differ(*name) {
                 let files = std::mem::take(&mut table.files);
-                *table = self.lake.commit(*name, files, now).await?;
+                *table = self.lake.commit(*name, files, self.moment(now)).await?;
                 self.step(Step::TableCommitted).await?;
             }
         }
@@ -398,9 +398,12 @@ impl Ingest {
             above: self.highest_record(previous.as_ref()).await?,
             rolled_back_to: None,
         };
-        // The time is that of the cycle's beginning and what has passed since, which tests can set.
-        let published = now + TimeDelta::from_std(self.started.elapsed()).unwrap_or_default();
-        self.publish(previous.as_ref(), new, published).await
+        self.publish(previous.as_ref(), new, self.moment(now)).await
+    }
+
+    /// The time now: that of the cycle's beginning, which tests can set, and what has passed since.
+    fn moment(&self, began: DateTime<Utc>) -> DateTime<Utc> {
+        began + TimeDelta::from_std(self.started.elapsed()).unwrap_or_default()
     }
 }
 

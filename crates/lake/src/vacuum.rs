@@ -91,8 +91,8 @@ impl Lake {
             }
             break;
         }
-        // Files of older releases that are kept are known by when they left. A writer that lost the right to publish may
-        // have taken them out as of the start of its own cycle, before the release that names them was published.
+        // Files of older releases that are kept are known by when they left. A writer that had lost the right to publish
+        // may have taken them out between the commit that added them and the release that names them, by its own clock.
         let left_before = oldest.map_or(before, |oldest| {
             let began = oldest.checked_sub_signed(LONGEST_CYCLE);
             before.min(began.unwrap_or(DateTime::UNIX_EPOCH))

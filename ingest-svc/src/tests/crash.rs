@@ -5,11 +5,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt as _;
 use lake::{LakeError, TableName};
 
-use super::world::{DAY, FIRST_DAY, World, expected};
+use super::world::{DAY, FIRST_DAY, Running, World, costs_of, expected};
 use crate::{
     cycle::CycleError,
     steps::{Next, Step, Steps},
@@ -110,6 +110,32 @@ async fn a_second_writer_waits_for_its_turn() {
     assert_eq!(world.release().await.unwrap().number, 1);
 }
 
+/// Runs a cycle that sleeps after a step until its lease has run out. Meanwhile the bucket changes, and another publishes;
+/// the sleeper goes on to its commits, and publishes nothing.
+async fn sleep_through_the_lease(world: World, asleep_at: Step, now: DateTime<Utc>) -> (Arc<World>, Running) {
+    let world = Arc::new(world);
+    let (other, slept) = (Arc::clone(&world), Arc::new(AtomicUsize::new(0)));
+    let mut settings = world.settings.clone();
+    settings.steps = Steps::watched_by(move |step| {
+        let (world, slept) = (Arc::clone(&other), Arc::clone(&slept));
+        async move {
+            if step == asleep_at && slept.fetch_add(1, Ordering::Relaxed) == 0 {
+                world.put_allocations("a", FIRST_DAY, &[("x", 3.0)]).await;
+                world.ingest().cycle(now + AFTER_A_LEASE).await.unwrap();
+            }
+            Next::Continue
+        }
+        .boxed()
+    });
+    let mut sleeper = world.ingest_with(settings);
+    let late = sleeper.cycle(now).await;
+    assert!(
+        matches!(late, Err(CycleError::Lake(LakeError::PublishedElsewhere { .. }))),
+        "{late:?}"
+    );
+    (world, sleeper)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_slept_through_its_lease_publishes_nothing() {
     for asleep_at in [
@@ -123,33 +149,41 @@ async fn a_writer_that_slept_through_its_lease_publishes_nothing() {
         world.ingest().cycle(world.now).await.unwrap();
         world.put_allocations("a", FIRST_DAY, &[("x", 2.0)]).await;
         let now = world.later(TimeDelta::minutes(10));
-        let world = Arc::new(world);
-
-        let (other, slept) = (Arc::clone(&world), Arc::new(AtomicUsize::new(0)));
-        let mut settings = world.settings.clone();
-        settings.steps = Steps::watched_by(move |step| {
-            let (world, slept) = (Arc::clone(&other), Arc::clone(&slept));
-            async move {
-                if step == asleep_at && slept.fetch_add(1, Ordering::Relaxed) == 0 {
-                    // Meanwhile the lease runs out, another takes over, and the bucket changes.
-                    world.put_allocations("a", FIRST_DAY, &[("x", 3.0)]).await;
-                    world.ingest().cycle(now + AFTER_A_LEASE).await.unwrap();
-                }
-                Next::Continue
-            }
-            .boxed()
-        });
-        let mut sleeper = world.ingest_with(settings);
-        let late = sleeper.cycle(now).await;
-        assert!(
-            matches!(late, Err(CycleError::Lake(LakeError::PublishedElsewhere { .. }))),
-            "{late:?}"
-        );
+        let (world, mut sleeper) = sleep_through_the_lease(world, asleep_at, now).await;
         let newest = expected(&[("a", FIRST_DAY, &[("x", 3.0)])]);
         assert_eq!(world.costs().await, newest, "{asleep_at:?}");
         // It sees what the other did, and has nothing to add.
         let again = sleeper.cycle(now + AFTER_A_LEASE * 2).await.unwrap();
         assert_eq!(again.progress.files_to_read, 0);
         assert_eq!(world.costs().await, newest);
+    }
+}
+
+/// A kept release's file may have left its table before that release was published: by a writer that had slept, and whose
+/// commits no release names.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_late_writer_took_out_is_kept_for_the_release_that_names_it() {
+    let mut world = World::new();
+    world.put_allocations("a", FIRST_DAY, &[("x", 1.0)]).await;
+    world.ingest().cycle(world.now).await.unwrap();
+    world.put_allocations("a", FIRST_DAY, &[("x", 2.0)]).await;
+    let now = world.later(TimeDelta::minutes(10));
+    let (world, _) = sleep_through_the_lease(world, Step::Listed, now).await;
+    // What the late writer left is undone, without another word of the file that it had taken out.
+    world.put_allocations("a", FIRST_DAY, &[("x", 4.0)]).await;
+    world.ingest().cycle(now + TimeDelta::minutes(10)).await.unwrap();
+    assert_eq!(world.lake().recorded_releases().await.unwrap(), [1, 2, 3]);
+
+    // A moment that is kept: release 2 was served, and its file had left.
+    let then = now + TimeDelta::from_std(world.settings.keep_releases).unwrap();
+    let now = then + TimeDelta::minutes(5);
+    world.put_allocations("a", FIRST_DAY, &[("x", 5.0)]).await;
+    world.ingest().cycle(now).await.unwrap();
+    let lake = world.lake();
+    assert_eq!(lake.recorded_releases().await.unwrap(), [2, 3, 4]);
+    for (number, cost) in [(2, 3.0), (3, 4.0), (4, 5.0)] {
+        let release = lake.recorded_release(number).await.unwrap().unwrap();
+        let costs = costs_of(&lake, &release, TableName::Allocations, "pod").await;
+        assert_eq!(costs, expected(&[("a", FIRST_DAY, &[("x", cost)])]), "{number}");
     }
 }
