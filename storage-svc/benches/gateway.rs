@@ -16,9 +16,10 @@ use std::{
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMultipartOptions, WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem,
-    path::Path,
+    Certificate, ClientOptions, ObjectStore, ObjectStoreExt, PutMultipartOptions, WriteMultipart, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path,
 };
+use service_kit::{TrustDomain, certs::DevelopmentCa, tls::install_crypto_provider};
 
 use self::{harness::directory, process::Service, server::Server};
 
@@ -221,42 +222,75 @@ fn main() {
     runtime.block_on(run(&chosen));
 }
 
-async fn run(chosen: &[String]) {
-    let minio = Server::start(
-        "minio.sh",
-        &[
+/// A real MinIO, plain or over TLS as buckets of a cloud are, and the two ways to it.
+struct Minio {
+    ways: Ways,
+    service: Service,
+    _server: Server,
+    _certs: tempfile::TempDir,
+}
+
+impl Minio {
+    async fn start(name: &'static str, is_tls: bool) -> Self {
+        let certs = directory();
+        let mut environment = vec![
             ("MINIO_ROOT_USER", ACCESS_KEY.to_owned()),
             ("MINIO_ROOT_PASSWORD", SECRET_KEY.to_owned()),
-        ],
-    )
-    .await;
-    let text = format!(
-        "type: S3\nconfig: {{bucket: costs, endpoint: '127.0.0.1:{}', insecure: true, access_key: {ACCESS_KEY}, \
-         secret_key: {SECRET_KEY}}}\nprefix: through",
-        minio.port
-    );
-    let s3_service = Service::start(&text, "info");
-    s3_service.wait_until_it_says("the bucket is reached").await;
-    let direct = AmazonS3Builder::new()
-        .with_bucket_name("costs")
-        .with_region("us-east-1")
-        .with_endpoint(format!("http://127.0.0.1:{}", minio.port))
-        .with_allow_http(true)
-        .with_access_key_id(ACCESS_KEY)
-        .with_secret_access_key(SECRET_KEY)
-        .build()
-        .unwrap();
-    let s3 = Ways {
-        name: "MinIO",
-        direct: Way {
-            store: Arc::new(direct),
-            sync: None,
-        },
-        through: Way {
-            store: Arc::new(s3_service.store()),
-            sync: None,
-        },
-    };
+        ];
+        let mut options = ClientOptions::new().with_allow_http(!is_tls);
+        let mut keys = "insecure: true".to_owned();
+        if is_tls {
+            install_crypto_provider();
+            let authority = DevelopmentCa::open_or_create(&certs.path().join("ca"), TrustDomain::default()).unwrap();
+            let files = authority.issue_service("bucket").unwrap();
+            std::fs::copy(&files.cert, certs.path().join("public.crt")).unwrap();
+            std::fs::copy(&files.key, certs.path().join("private.key")).unwrap();
+            environment.push(("MINIO_CERTS", certs.path().display().to_string()));
+            let root = Certificate::from_pem(&std::fs::read(&files.ca).unwrap()).unwrap();
+            options = options.with_root_certificate(root);
+            keys = format!("http_config: {{tls_config: {{ca_file: '{}'}}}}", files.ca.display());
+        }
+        let server = Server::start("minio.sh", &environment).await;
+        let text = format!(
+            "type: S3\nconfig: {{bucket: costs, endpoint: '127.0.0.1:{}', access_key: {ACCESS_KEY}, \
+             secret_key: {SECRET_KEY}, {keys}}}\nprefix: through",
+            server.port
+        );
+        let service = Service::start(&text, "info");
+        service.wait_until_it_says("the bucket is reached").await;
+        let scheme = if is_tls { "https" } else { "http" };
+        let direct = AmazonS3Builder::new()
+            .with_bucket_name("costs")
+            .with_region("us-east-1")
+            .with_endpoint(format!("{scheme}://127.0.0.1:{}", server.port))
+            .with_client_options(options)
+            .with_access_key_id(ACCESS_KEY)
+            .with_secret_access_key(SECRET_KEY)
+            .build()
+            .unwrap();
+        let ways = Ways {
+            name,
+            direct: Way {
+                store: Arc::new(direct),
+                sync: None,
+            },
+            through: Way {
+                store: Arc::new(service.store()),
+                sync: None,
+            },
+        };
+        Self {
+            ways,
+            service,
+            _server: server,
+            _certs: certs,
+        }
+    }
+}
+
+async fn run(chosen: &[String]) {
+    let plain = Minio::start("MinIO", false).await;
+    let secure = Minio::start("MinIO over TLS", true).await;
 
     let folder = directory();
     let (inside, beside) = (folder.path().join("through"), folder.path().join("direct"));
@@ -277,11 +311,13 @@ async fn run(chosen: &[String]) {
     };
 
     println!("| bucket | what | directly | through the gateway | |\n|---|---|---|---|---|");
-    s3.report(chosen).await;
+    plain.ways.report(chosen).await;
+    secure.ways.report(chosen).await;
     local.report(chosen).await;
     println!(
-        "\nmost memory held by the gateway: {} MiB over MinIO, {} MiB over the local folder",
-        s3_service.peak_memory() / MIB as u64,
+        "\nmost memory held by the gateway: {} MiB over MinIO, {} MiB over the same by TLS, {} MiB over the local folder",
+        plain.service.peak_memory() / MIB as u64,
+        secure.service.peak_memory() / MIB as u64,
         local_service.peak_memory() / MIB as u64
     );
 }
