@@ -4,6 +4,7 @@ Usage: check.py traces GATEWAY JAEGER ANSWER LOG | check.py away GATEWAY ANSWER 
 """
 
 import json
+import statistics
 import sys
 import time
 import urllib.error
@@ -14,6 +15,8 @@ QUESTION = "/allocation?window=3d&aggregate=namespace,pod&accumulate=true"
 WRONG = "/model/allocation?window=nonsense"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PATIENCE = 60
+# Questions of which the median time is told, with Jaeger and without.
+TIMED = 100
 
 
 def get(url, headers=None):
@@ -85,7 +88,6 @@ def traces(gateway, jaeger, answer_file, log):
     code, headers, answer = get(gateway + QUESTION, {"traceparent": f"00-{TRACE}-{PARENT}-01"})
     if code != 200 or not answer["data"][0]:
         sys.exit(f"the question was answered with {code}")
-    Path(answer_file).write_text(json.dumps(answer, sort_keys=True))
     if not headers["traceparent"].startswith(f"00-{TRACE}-"):
         sys.exit(f"traceparent was answered as {headers['traceparent']}")
 
@@ -169,14 +171,26 @@ def traces(gateway, jaeger, answer_file, log):
     lines = Path(log).read_text()
     if "trace_id" not in lines:
         sys.exit("no line of the log has a trace_id")
+    Path(answer_file).write_text(json.dumps({"answer": answer, "seconds": median_time(gateway)}))
+
+
+def median_time(gateway):
+    times = []
+    for _ in range(TIMED):
+        began = time.monotonic()
+        get(gateway + QUESTION)
+        times.append(time.monotonic() - began)
+    return statistics.median(times)
 
 
 def away(gateway, answer_file):
+    before = json.loads(Path(answer_file).read_text())
     for _ in range(5):
         code, _, answer = get(gateway + QUESTION)
-        if code != 200 or json.dumps(answer, sort_keys=True) != Path(answer_file).read_text():
+        if code != 200 or answer != before["answer"]:
             sys.exit(f"without Jaeger the answer ({code}) is another")
-    print("without Jaeger: the same answers")
+    seconds = median_time(gateway)
+    print(f"without Jaeger: the same answers, in {seconds / before['seconds']:.2f} of the time ({seconds * 1000:.0f} ms)")
 
 
 def off(gateway):
