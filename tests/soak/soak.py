@@ -1,5 +1,5 @@
-"""Two hours' worth of traffic in minutes, with rolling restarts and renewed certificates: no request may fail, and no process
-may grow after it is warm.
+"""Two hours' worth of traffic in minutes, with files that change, rolling restarts and renewed certificates: no request may
+fail, and no process may grow after it is warm.
 
 Two gateway-svc and two query-svc stand behind a balancer each, as behind a Service of Kubernetes: a process is taken out of
 it, and ended after a pause. storage-svc and ingest-svc are single and restarted in place. All of it on loopback.
@@ -217,7 +217,7 @@ async def soak(given, folder, processes):
 
     doing = "nothing"
     start = time.monotonic()
-    restarts = renewals = 0
+    restarts = renewals = uploads = 0
 
     async def traffic():
         nonlocal asked
@@ -266,13 +266,27 @@ async def soak(given, folder, processes):
                 await asyncio.to_thread(one.look)
             await asyncio.sleep(5)
 
-    rolling = asyncio.create_task(roll())
-    watching = asyncio.create_task(watch())
+    async def upload():
+        """As agents do, so that releases come and go: a file of theirs is replaced, whole, by the same again."""
+        nonlocal uploads
+        files = sorted((folder / "bucket" / "federated").glob("*/etl/bingen/*/*/*"))
+        while running.is_set():
+            path = random.choice(files)
+            await asyncio.to_thread(shutil.copyfile, path, folder / "upload")
+            (folder / "upload").replace(path)
+            uploads += 1
+            await asyncio.sleep(5)
+
+    beside = [asyncio.create_task(one()) for one in (roll, watch, upload)]
     await traffic()
-    await asyncio.gather(rolling, watching)
+    await asyncio.gather(*beside)
 
     durations.sort()
-    print(f"{asked} requests in {time.monotonic() - start:.0f} s, {restarts} restarts, {renewals} renewals of all certificates")
+    status = json.loads(urllib.request.urlopen(address + "/status", timeout=60).read())
+    print(
+        f"{asked} requests in {time.monotonic() - start:.0f} s, {restarts} restarts, {renewals} renewals of all certificates, "
+        f"{uploads} files replaced, {status['release']['number']} releases"
+    )
     print(f"time to answer: half within {statistics.median(durations) * 1000:.0f} ms, 99 of 100 within {durations[int(len(durations) * 0.99) - 1] * 1000:.0f} ms")
     grown = []
     for one in processes:
