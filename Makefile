@@ -85,7 +85,7 @@ bench-ingest: ## Time ingest: a month of 900,000 rows, a changed file, and a cyc
 	tests/bench/ingest.sh
 
 bench-page: ui ## Time the web page's first figures in a fresh Chromium, on the month that `make bench` leaves
-	$(CARGO) build --release -p fedcost -p storage-svc -p ingest-svc -p query-svc -p gateway-svc
+	$(CARGO) build --release
 	python3 tests/bench/page.py
 
 bench-storage: ## Time reads and writes through the storage gateway, beside the same on MinIO and a local folder

@@ -63,7 +63,7 @@ bucket=$(cd "$bucket" && pwd)
 
 if [[ -z $bin ]]; then
     root=$here/../..
-    (cd "$root" && cargo build --release -p fedcost "${services[@]/#/--package=}")
+    (cd "$root" && cargo build --release)
     bin=${CARGO_TARGET_DIR:-$root/target}/release
 fi
 

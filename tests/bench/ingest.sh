@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cargo build --release -p fedcost -p storage-svc -p ingest-svc -p query-svc -p gateway-svc
+cargo build --release
 cargo build --release -p bingen --example decode_files
 exec python3 tests/bench/ingest.py --bin "${CARGO_TARGET_DIR:-target}/release" "$@"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-cargo build --release -p fedcost -p storage-svc -p ingest-svc -p query-svc -p gateway-svc
+cargo build --release
 venv=${CARGO_TARGET_DIR:-target}/bench-venv
 if ! cmp -s tests/bench/requirements.txt "$venv/requirements.txt"; then
     python3 -m venv --clear "$venv"

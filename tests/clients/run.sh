@@ -29,7 +29,8 @@ install_once "$clients" install_clients
 
 bin=${BIN:-}
 if [[ -z $bin ]]; then
-    (cd "$root" && cargo build --quiet --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc)
+    # As the tests are built, so that after them little is built anew.
+    (cd "$root" && cargo build --bins --tests)
     bin=${CARGO_TARGET_DIR:-$target}/debug
 fi
 data=$(mktemp -d)

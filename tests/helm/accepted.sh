@@ -7,7 +7,8 @@ rendered=$1 python=$2
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 services=(storage-svc ingest-svc query-svc gateway-svc)
 if [[ -z ${BIN:-} ]]; then
-    (cd "$root" && cargo build --quiet "${services[@]/#/--package=}")
+    # As the tests are built, so that after them little is built anew.
+    (cd "$root" && cargo build --bins --tests)
     BIN=${CARGO_TARGET_DIR:-$root/target}/debug
 fi
 folder=$(mktemp -d)

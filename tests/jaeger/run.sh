@@ -11,7 +11,8 @@ source "$root/deploy/dev/lib-server.sh"
 
 bin=${BIN:-}
 if [[ -z $bin ]]; then
-    (cd "$root" && cargo build --quiet --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc)
+    # As the tests are built, so that after them little is built anew.
+    (cd "$root" && cargo build --bins --tests)
     bin=${CARGO_TARGET_DIR:-$root/target}/debug
 fi
 data=$(mktemp -d)

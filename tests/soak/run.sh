@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 bin=${BIN:-}
 if [[ -z $bin ]]; then
-    (cd "$root" && cargo build --release --package fedcost --package storage-svc --package ingest-svc --package query-svc --package gateway-svc)
+    (cd "$root" && cargo build --release)
     bin=${CARGO_TARGET_DIR:-$root/target}/release
 fi
 exec python3 "$root/tests/soak/soak.py" --bin "$bin" --minutes "${SOAK_MINUTES:-10}" --rate "${SOAK_RATE:-20}"
