@@ -38,7 +38,15 @@ function advice(error: unknown): string {
   return "Try again; if it stays, the log of the gateway says what went wrong.";
 }
 
-export function Failure({ error, again }: { error: unknown; again: () => void }) {
+/** What was asked of the gateway. */
+interface Asked {
+  error: Error | null;
+  refetch: () => unknown;
+}
+
+/** The first failure of what was asked for; all of it is asked for again. */
+export function Failure({ of }: { of: readonly Asked[] }) {
+  const error: unknown = of.find((asked) => asked.error)?.error;
   const message = error instanceof Error ? error.message : String(error);
   return (
     <Note
@@ -47,7 +55,7 @@ export function Failure({ error, again }: { error: unknown; again: () => void })
     >
       <p>{message}</p>
       <p>{advice(error)}</p>
-      <button type="button" className="button" onClick={again}>
+      <button type="button" className="button" onClick={() => of.forEach((asked) => void asked.refetch())}>
         Try again
       </button>
     </Note>

@@ -37,7 +37,7 @@ export function AllocationDetail({ state, name, found, into, onClose }: Props) {
       {item ? (
         <Content item={item} into={into} />
       ) : asked.error ? (
-        <Failure error={asked.error} again={() => void asked.refetch()} />
+        <Failure of={[asked]} />
       ) : asked.isLoading ? (
         <section>
           <Skeleton height={300} />

@@ -110,13 +110,7 @@ export function Allocations() {
         <Crumbs search={search} state={state} />
         {error ? (
           <section className="card">
-            <Failure
-              error={error}
-              again={() => {
-                void list.refetch();
-                void topline.refetch();
-              }}
-            />
+            <Failure of={[list, topline]} />
           </section>
         ) : isEmpty ? (
           <section className="card">
@@ -158,7 +152,7 @@ export function Allocations() {
                     <Skeleton height={320} />
                   )
                 ) : series.error ? (
-                  <Failure error={series.error} again={series.again} />
+                  <Failure of={series.asked} />
                 ) : series.data ? (
                   <TimeChart data={series.data} kind={state.chart} label={pictureTitle(state)} />
                 ) : (

@@ -156,13 +156,7 @@ export function Assets() {
         </div>
         {error ? (
           <section className="card">
-            <Failure
-              error={error}
-              again={() => {
-                void paged.refetch();
-                void topline.refetch();
-              }}
-            />
+            <Failure of={[paged, topline]} />
           </section>
         ) : isEmpty ? (
           <section className="card">
@@ -198,13 +192,7 @@ export function Assets() {
                     <Skeleton height={320} />
                   )
                 ) : (series.error ?? totals.error) ? (
-                  <Failure
-                    error={series.error ?? totals.error}
-                    again={() => {
-                      void series.refetch();
-                      void totals.refetch();
-                    }}
-                  />
+                  <Failure of={[series, totals]} />
                 ) : series.data && totals.data && costliest.data ? (
                   <TimeChart data={data} kind={state.chart} label={label} />
                 ) : (

@@ -37,7 +37,7 @@ export function Health() {
         )}
       </div>
       {health.error && !data ? (
-        <Failure error={health.error} again={() => void health.refetch()} />
+        <Failure of={[health]} />
       ) : !data ? (
         <div className="card-body">
           <Skeleton height={160} />
@@ -113,11 +113,12 @@ function State({ pipeline }: { pipeline: PipelineHealth }) {
 export function SetAside() {
   const { clock } = useSettings();
   const health = useHealth();
-  const { data, error, refetch } = useSetAside((health.data?.overview.withErrors ?? 0) > 0);
-  if (error && !data) {
+  const files = useSetAside((health.data?.overview.withErrors ?? 0) > 0);
+  const { data } = files;
+  if (files.error && !data) {
     return (
       <section className="card">
-        <Failure error={error} again={() => void refetch()} />
+        <Failure of={[files]} />
       </section>
     );
   }

@@ -41,7 +41,7 @@ export function Clusters() {
             <span className="hint">Costs of {windowTitle(window, clock)}</span>
           </div>
           {clusters.error && !known ? (
-            <Failure error={clusters.error} again={() => void clusters.refetch()} />
+            <Failure of={[clusters]} />
           ) : !known ? (
             <div className="card-body">
               <Skeleton height={180} />
@@ -156,7 +156,8 @@ function ClusterTable({ clusters, costs, search }: TableProps) {
 /** Release and ingest, live. */
 function Pipeline() {
   const { clock } = useSettings();
-  const { data, error, refetch } = useStatus();
+  const status = useStatus();
+  const { data } = status;
   return (
     <section className="card" aria-labelledby="pipeline">
       <div className="card-head">
@@ -164,8 +165,8 @@ function Pipeline() {
         {data && <Mood status={data} />}
       </div>
       <div className="card-body">
-        {error && !data ? (
-          <Failure error={error} again={() => void refetch()} />
+        {status.error && !data ? (
+          <Failure of={[status]} />
         ) : !data ? (
           <Skeleton height={70} />
         ) : (
@@ -307,7 +308,7 @@ function Coverage({ title, note, clusters, window, step }: CoverageProps) {
       </div>
       <div className="card-body">
         {asked.error ? (
-          <Failure error={asked.error} again={() => void asked.refetch()} />
+          <Failure of={[asked]} />
         ) : !asked.data ? (
           <Skeleton height={30 * clusters.length} />
         ) : (

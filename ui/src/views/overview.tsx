@@ -3,7 +3,7 @@
 import { useMemo } from "react";
 import { useAllocations, useAllocationTopline, useClusters, useSummaries } from "../api/queries";
 import type { Allocation, Cluster } from "../api/types";
-import { Failure, Nothing, Note, Skeleton } from "../components/notes";
+import { Failure, Nothing, Skeleton } from "../components/notes";
 import { Icon } from "../components/icons";
 import { Link } from "../components/link";
 import { TimeChart } from "../components/chart";
@@ -79,7 +79,7 @@ export function Overview() {
       <div className="view">
         {now.error ? (
           <section className="card">
-            <Failure error={now.error} again={() => void now.refetch()} />
+            <Failure of={[now]} />
           </section>
         ) : now.data && items.length === 0 ? (
           <section className="card">
@@ -97,7 +97,7 @@ export function Overview() {
             search={search}
           />
         )}
-        <Freshness clusters={clusters.data} error={clusters.error} />
+        <Freshness asked={clusters} />
       </div>
     </>
   );
@@ -205,7 +205,7 @@ function Figures({ items, past, pastTitle, sets, efficiency, title, stale, searc
           </div>
           <div className="card-body">
             {sets.error ? (
-              <Failure error={sets.error} again={() => void sets.refetch()} />
+              <Failure of={[sets]} />
             ) : sets.data ? (
               <TimeChart data={series} kind="bars" height={288} label="Cost by cluster over time" />
             ) : (
@@ -285,17 +285,16 @@ export function freshness(cluster: Cluster): "good" | "warn" | "bad" {
   return age < FRESH ? "good" : age < STALE ? "warn" : "bad";
 }
 
-function Freshness({ clusters, error }: { clusters: Cluster[] | undefined; error: Error | null }) {
+function Freshness({ asked }: { asked: ReturnType<typeof useClusters> }) {
   const { clock } = useSettings();
+  const clusters = asked.data;
   return (
     <section className="card" aria-labelledby="freshness">
       <div className="card-head">
         <h2 id="freshness">Data of each cluster</h2>
       </div>
-      {error && !clusters ? (
-        <Note bad title="No answer">
-          <p>{error.message}</p>
-        </Note>
+      {asked.error && !clusters ? (
+        <Failure of={[asked]} />
       ) : !clusters ? (
         <div className="card-body">
           <Skeleton height={120} />

@@ -53,10 +53,7 @@ export function useAllocationSeries(
   return {
     data: ready && known ? data : undefined,
     error: shown.error ?? totals.error,
-    again: () => {
-      void shown.refetch();
-      void totals.refetch();
-    },
+    asked: [shown, totals],
     stale: shown.isPlaceholderData || totals.isPlaceholderData,
   };
 }
