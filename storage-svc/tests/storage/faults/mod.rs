@@ -16,11 +16,10 @@ mod script;
 mod watch;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::join_all};
-use object_gateway::Retries;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use self::{front::FaultyStore, ledger::Ledger, network::FaultyNetwork, writer::Writer};
@@ -55,15 +54,9 @@ async fn run(seed: u64, gateway: Gateway, store: Option<FaultyStore>) -> Run {
     gateway.wait_until_serving().await;
     let network = FaultyNetwork::to(&gateway.address, seed).await;
     let ledger = Arc::new(Ledger::default());
-    let retries = Retries {
-        first_delay: Duration::from_millis(10),
-        longest_delay: Duration::from_millis(200),
-        ..Retries::default()
-    };
     let mut writers = Vec::new();
     for number in 0..WRITERS {
-        let through = gateway.store_through(&network.address).with_retries(retries);
-        let writer = Writer::new(number, through, seed, Arc::clone(&ledger));
+        let writer = Writer::new(number, &gateway, &network, seed, Arc::clone(&ledger));
         writer.prepare().await;
         writers.push(writer);
     }

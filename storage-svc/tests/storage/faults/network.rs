@@ -1,12 +1,14 @@
 //! A network that drops and delays: a real proxy on the loopback, between a caller and the gateway.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Write,
     io,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::Rng;
@@ -48,6 +50,16 @@ pub(super) struct FaultyNetwork {
     faulty: Arc<AtomicBool>,
     cut: Arc<Notify>,
     pub(super) met: Tally<NetworkFault>,
+    /// Open connections by their number.
+    open: Arc<Mutex<BTreeMap<u64, Carried>>>,
+}
+
+/// What a connection has carried: bytes up and down, and when the last of them.
+#[derive(Debug)]
+struct Carried {
+    up: usize,
+    down: usize,
+    last: Instant,
 }
 
 impl FaultyNetwork {
@@ -60,6 +72,7 @@ impl FaultyNetwork {
             faulty: Arc::default(),
             cut: Arc::default(),
             met: Tally::default(),
+            open: Arc::default(),
         };
         let (serving, to) = (network.clone(), to.trim_start_matches("https://").to_owned());
         tokio::spawn(async move {
@@ -82,18 +95,60 @@ impl FaultyNetwork {
         self.cut.notify_waiters();
     }
 
-    /// Carries bytes both ways until either ends.
+    /// The open connections, and for how long they have carried nothing.
+    pub(super) fn idle_connections(&self) -> String {
+        self.open
+            .lock()
+            .unwrap()
+            .iter()
+            .fold(String::new(), |mut text, (number, carried)| {
+                let Carried { up, down, last } = carried;
+                let _written = write!(
+                    text,
+                    "\n  {number}: {up} bytes up, {down} down, nothing for {:?}",
+                    last.elapsed()
+                );
+                text
+            })
+    }
+
+    fn note(&self, number: u64, up: usize, down: usize) {
+        let mut open = self.open.lock().unwrap();
+        let carried = open.entry(number).or_insert(Carried {
+            up: 0,
+            down: 0,
+            last: Instant::now(),
+        });
+        carried.up += up;
+        carried.down += down;
+        carried.last = Instant::now();
+    }
+
     async fn carry(&self, near: TcpStream, to: &str, number: u64) -> io::Result<()> {
+        self.note(number, 0, 0);
+        let ended = self.carry_both_ways(near, to, number).await;
+        self.open.lock().unwrap().remove(&number);
+        ended
+    }
+
+    /// Carries bytes both ways until either ends.
+    async fn carry_both_ways(&self, near: TcpStream, to: &str, number: u64) -> io::Result<()> {
         let far = TcpStream::connect(to).await?;
         near.set_nodelay(true)?;
         far.set_nodelay(true)?;
         let (near_read, near_write) = near.into_split();
         let (far_read, far_write) = far.into_split();
+        let (up, down) = (
+            script(self.seed, Purpose::Upstream, number),
+            script(self.seed, Purpose::Downstream, number),
+        );
+        let up = self.carry_one_way(near_read, far_write, up, |size| self.note(number, size, 0));
+        let down = self.carry_one_way(far_read, near_write, down, |size| self.note(number, 0, size));
         // The first to end drops the other's halves too.
         tokio::select! {
             () = self.cut.notified() => Ok(()),
-            ended = self.carry_one_way(near_read, far_write, script(self.seed, Purpose::Upstream, number)) => ended,
-            ended = self.carry_one_way(far_read, near_write, script(self.seed, Purpose::Downstream, number)) => ended,
+            ended = up => ended,
+            ended = down => ended,
         }
     }
 
@@ -102,6 +157,7 @@ impl FaultyNetwork {
         mut from: OwnedReadHalf,
         mut to: OwnedWriteHalf,
         mut script: ChaCha8Rng,
+        note: impl Fn(usize),
     ) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -135,6 +191,7 @@ impl FaultyNetwork {
                 }
             }
             to.write_all(&chunk[..size]).await?;
+            note(size);
         }
     }
 }

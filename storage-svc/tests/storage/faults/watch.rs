@@ -1,4 +1,4 @@
-//! What the gateways of this process are at work on, for an operation that does not end.
+//! What the callers and gateways of this process are at work on, for an operation that does not end.
 
 use std::{
     collections::BTreeMap,
@@ -8,13 +8,13 @@ use std::{
 };
 
 use tracing::{
-    Subscriber,
+    Event, Level, Subscriber,
     field::{Field, Visit},
-    level_filters::LevelFilter,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
     Layer,
+    filter::Targets,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
     util::SubscriberInitExt,
@@ -29,7 +29,11 @@ fn open<T>(change: impl FnOnce(&mut BTreeMap<u64, (Instant, String)>) -> T) -> T
 
 /// Begins to watch; a second time it does nothing.
 pub(super) fn begin() {
-    let watched = tracing_subscriber::registry().with(Watch.with_filter(LevelFilter::INFO));
+    // A caller's repetitions are said at the level of debugging.
+    let levels = Targets::new()
+        .with_default(Level::INFO)
+        .with_target("object_gateway", Level::DEBUG);
+    let watched = tracing_subscriber::registry().with(Watch.with_filter(levels));
     let _before = watched.try_init();
 }
 
@@ -66,6 +70,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
         open(|open| {
             if let Some((_, what)) = open.get_mut(&id.into_u64()) {
                 values.record(&mut Fields(what));
+            }
+        });
+    }
+
+    /// What is said within a span is told with it.
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(span) = context.event_span(event) else { return };
+        open(|open| {
+            if let Some((since, what)) = open.get_mut(&span.id().into_u64()) {
+                let _written = write!(what, "\n    after {:?}:", since.elapsed());
+                event.record(&mut Fields(what));
             }
         });
     }

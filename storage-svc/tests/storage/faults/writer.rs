@@ -3,20 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt;
-use object_gateway::GatewayStore;
+use object_gateway::{GatewayStore, Retries};
 use object_store::{
     CopyMode, CopyOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     UpdateVersion, path::Path,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use tracing::{Instrument, info_span};
 
 use super::{
     ledger::{Failure, Ledger},
     model::{Act, LEAST_SIZE, Outcome, Value},
+    network::FaultyNetwork,
     script::{Purpose, script},
     watch::longer_than,
 };
+use crate::storage::harness::Gateway;
 
 /// Objects that all writers write, read and delete.
 const SHARED: usize = 6;
@@ -36,6 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(super) struct Writer {
     number: usize,
     store: GatewayStore,
+    network: FaultyNetwork,
     script: ChaCha8Rng,
     ledger: Arc<Ledger>,
 }
@@ -46,10 +50,23 @@ fn source(writer: usize) -> String {
 }
 
 impl Writer {
-    pub(super) fn new(number: usize, store: GatewayStore, seed: u64, ledger: Arc<Ledger>) -> Self {
+    /// A writer with a connection of its own over this network.
+    pub(super) fn new(
+        number: usize,
+        gateway: &Gateway,
+        network: &FaultyNetwork,
+        seed: u64,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let retries = Retries {
+            first_delay: Duration::from_millis(10),
+            longest_delay: Duration::from_millis(200),
+            ..Retries::default()
+        };
         Self {
             number,
-            store,
+            store: gateway.store_through(&network.address).with_retries(retries),
+            network: network.clone(),
             script: script(seed, Purpose::Writer, number as u64),
             ledger,
         }
@@ -77,10 +94,14 @@ impl Writer {
         for operation in 1..=operations {
             let kind = self.script.random_range(0..200);
             let what = format!("writer {} operation {operation} kind {kind}", self.number);
-            if tokio::time::timeout(DEADLINE, self.act(operation, kind)).await.is_err() {
+            let span = info_span!("operation", what);
+            let act = self.act(operation, kind).instrument(span.clone());
+            if tokio::time::timeout(DEADLINE, act).await.is_err() {
                 let at_work = longer_than(DEADLINE / 4);
-                self.ledger
-                    .violation(format!("{what}: did not end. Under way in the gateways: {at_work}"));
+                let network = self.network.idle_connections();
+                self.ledger.violation(format!(
+                    "{what}: did not end. Under way: {at_work}\nConnections: {network}"
+                ));
             }
         }
     }
