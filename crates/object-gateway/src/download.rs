@@ -48,10 +48,10 @@ pub(crate) async fn open(store: GatewayStore, path: &Path, options: GetOptions) 
 async fn begin(store: &GatewayStore, request: &GetRequest) -> Result<(GetHeader, Streaming<GetResponse>)> {
     let answer = store.retries.repeat(|| {
         let (mut client, request) = (store.client(), request.clone());
-        async move {
+        store.retries.in_time(async move {
             let mut content = client.get(request).await?.into_inner();
             Ok((content.message().await?, content))
-        }
+        })
     });
     match answer.await.map_err(|status| from_status(status, &request.path))? {
         (
@@ -96,7 +96,7 @@ impl Download {
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
-            match self.content.message().await {
+            match self.store.retries.in_time(self.content.message()).await {
                 // The end is waited for rather than cut off, and all that matters is here when it fails.
                 Ok(None) | Err(_) if self.rest.is_empty() => return Ok(None),
                 Ok(Some(GetResponse {

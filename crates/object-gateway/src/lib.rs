@@ -30,7 +30,7 @@ use service_kit::{
     identity::IdentityError,
     tls::TlsMaterial,
 };
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use self::{checksum::Sha256, error::from_status, upload::GatewayUpload};
 pub use self::{error::ConnectionBroke, retry::Retries};
@@ -141,7 +141,8 @@ impl GatewayStore {
             let mut header = header.clone();
             header.attempt = Some(attempt);
             let (mut client, messages) = (self.client(), upload::messages(header, payload.clone()));
-            async move { Ok(client.put(futures::stream::iter(messages)).await?.into_inner()) }
+            let put = async move { Ok(client.put(futures::stream::iter(messages)).await?.into_inner()) };
+            self.retries.in_time_to_send(payload.content_length(), put)
         });
         response.await.map_err(|status| from_status(status, &header.path))
     }
@@ -150,27 +151,29 @@ impl GatewayStore {
         self.client.clone()
     }
 
-    async fn open_listing(&self, request: ListRequest) -> Result<Streaming<proto::ListResponse>> {
+    /// The pages of a listing.
+    async fn open_listing(&self, request: ListRequest) -> Result<BoxStream<'static, Result<proto::ListResponse>>> {
         let path = request.prefix.clone();
         let listing = self.retries.repeat(|| {
             let (mut client, request) = (self.client(), request.clone());
-            async move { Ok(client.list(request).await?.into_inner()) }
+            self.retries
+                .in_time(async move { Ok(client.list(request).await?.into_inner()) })
         });
-        listing.await.map_err(|status| from_status(status, &path))
+        let pages = listing.await.map_err(|status| from_status(status, &path))?;
+        let retries = self.retries;
+        let pages = futures::stream::try_unfold(pages, move |mut pages| async move {
+            let page = retries.in_time(pages.message()).await?;
+            Ok(page.map(|page| (page, pages)))
+        });
+        Ok(pages.map_err(move |status| from_status(status, &path)).boxed())
     }
 
     fn list_objects(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let store = self.clone();
         let request = list_request(prefix, offset, false);
-        let prefix = request.prefix.clone();
         futures::stream::once(async move { store.open_listing(request).await })
-            .map_ok(move |pages| {
-                let prefix = prefix.clone();
-                pages
-                    .map_err(move |status| from_status(status, &prefix))
-                    .map_ok(|page| futures::stream::iter(page.objects.into_iter().map(read_meta)))
-                    .try_flatten()
-            })
+            .try_flatten()
+            .map_ok(|page| futures::stream::iter(page.objects.into_iter().map(read_meta)))
             .try_flatten()
             .boxed()
     }
@@ -183,7 +186,8 @@ impl GatewayStore {
         };
         let response = self.retries.repeat(|| {
             let (mut client, request) = (self.client(), request.clone());
-            async move { Ok(client.head(request).await?.into_inner()) }
+            self.retries
+                .in_time(async move { Ok(client.head(request).await?.into_inner()) })
         });
         let response = response.await.map_err(|status| from_status(status, &request.path))?;
         let meta = read_meta(
@@ -208,7 +212,7 @@ impl GatewayStore {
                 path: path.to_string(),
                 attempt: Some(attempt),
             };
-            async move { client.delete(request).await }
+            self.retries.in_time(async move { client.delete(request).await })
         });
         match deleted.await {
             Ok(_) => Ok(()),
@@ -243,10 +247,12 @@ impl ObjectStore for GatewayStore {
         if idempotent {
             return Ok(upload::written(self.put_repeatedly(&header, &payload).await?));
         }
+        let bytes = payload.content_length();
         let messages = upload::messages(header, payload);
         let response = self.retries.repeat_unbegun(|| {
             let (mut client, messages) = (self.client(), messages.clone());
-            async move { client.put(futures::stream::iter(messages)).await }
+            let put = async move { client.put(futures::stream::iter(messages)).await };
+            self.retries.in_time_to_send(bytes, put)
         });
         let response = response.await.map_err(|status| from_status(status, path.as_ref()))?;
         Ok(upload::written(response.into_inner()))
@@ -290,14 +296,12 @@ impl ObjectStore for GatewayStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let request = list_request(prefix, None, true);
-        let path = request.prefix.clone();
-        let mut pages = self.open_listing(request).await?;
+        let mut pages = self.open_listing(list_request(prefix, None, true)).await?;
         let mut listing = ListResult {
             common_prefixes: Vec::new(),
             objects: Vec::new(),
         };
-        while let Some(page) = pages.message().await.map_err(|status| from_status(status, &path))? {
+        while let Some(page) = pages.try_next().await? {
             for object in page.objects {
                 listing.objects.push(read_meta(object)?);
             }
@@ -318,7 +322,7 @@ impl ObjectStore for GatewayStore {
                 create_only,
                 attempt,
             };
-            async move { client.copy(request).await }
+            self.retries.in_time(async move { client.copy(request).await })
         };
         let copied = if create_only {
             self.retries.repeat_unbegun(|| copy(None)).await

@@ -6,10 +6,14 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use fedcost_proto::storage::v1::Attempt;
 use service_kit::client::{is_connection_failure, was_not_begun};
+use tokio::time::timeout;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::{Answer, error::reason_of, wire::reason};
+
+/// Bytes that the slowest line carries in a second.
+const SLOWEST_LINE: usize = 64 * 1024;
 
 /// How often and how soon a call is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,15 +24,20 @@ pub struct Retries {
     pub first_delay: Duration,
     /// Longest wait, before the random part.
     pub longest_delay: Duration,
+    /// An attempt whose answer has not begun by then counts as lost. One that writes has the time besides that its content
+    /// needs on a slow line. Uploads in parts are exempt.
+    pub answer_within: Duration,
 }
 
 impl Default for Retries {
-    /// Long enough for the gateway to restart: about ten seconds in all.
+    /// Long enough for the gateway to restart: about ten seconds in all. An answer has the time for all that the gateway
+    /// tries on a store that fails.
     fn default() -> Self {
         Self {
             attempts: 6,
             first_delay: Duration::from_millis(100),
             longest_delay: Duration::from_secs(3),
+            answer_within: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -71,6 +80,20 @@ impl Retries {
     ) -> Answer<T> {
         self.repeat_when(call, |status| is_unbegun(status) && repeatable())
             .await
+    }
+
+    /// Gives an attempt up whose answer is lost, so that no call waits for ever.
+    pub(crate) async fn in_time<T>(&self, attempt: impl Future<Output = Answer<T>>) -> Answer<T> {
+        self.in_time_to_send(0, attempt).await
+    }
+
+    /// As [`in_time`](Self::in_time), for an attempt that sends so many bytes.
+    pub(crate) async fn in_time_to_send<T>(&self, bytes: usize, attempt: impl Future<Output = Answer<T>>) -> Answer<T> {
+        let within = self.answer_within + Duration::from_secs((bytes / SLOWEST_LINE) as u64);
+        match timeout(within, attempt).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Status::unavailable(format!("no answer within {within:?}"))),
+        }
     }
 
     async fn repeat_when<T, F: Future<Output = Answer<T>>>(

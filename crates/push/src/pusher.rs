@@ -8,7 +8,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use object_gateway::{ConnectError, GatewayStore, Retries};
+use object_gateway::{ConnectError, GatewayStore};
 use service_kit::{
     Identity,
     tls::{TlsError, TlsMaterial},
@@ -27,13 +27,6 @@ use crate::{
 
 /// How often renewed TLS files are looked for.
 const TLS_RELOAD: Duration = Duration::from_secs(60);
-
-/// Repetitions of one call, before the cycle is given up: about ten seconds.
-const RETRIES: Retries = Retries {
-    attempts: 6,
-    first_delay: Duration::from_millis(100),
-    longest_delay: Duration::from_secs(3),
-};
 
 /// Between two cycles while the gateway is away, at first and at most.
 const FAILURE_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
@@ -82,7 +75,6 @@ impl Pusher {
             return Err(PushError::OtherCluster { wanted, identity });
         }
         let store = GatewayStore::connect(&options.gateway, identity.trust_domain().clone(), &tls)?;
-        let store = store.with_retries(RETRIES);
         let state_path = options.state.clone();
         let state_path = state_path.unwrap_or_else(|| options.directory.join(STATE_FILE));
         let state = State::load(&state_path, &cluster, &options.gateway.address);

@@ -50,6 +50,40 @@ async fn what_may_take_place_twice_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_call_whose_answer_is_lost_is_made_again() {
+    let (gateway, store) = Scripted::start(failing([])).await;
+    let path = Path::from("a");
+    let lose = |calls| gateway.script(|script| script.unanswered = calls);
+
+    lose(1);
+    assert_eq!(store.list(Some(&path)).try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    lose(1);
+    store.head(&path).await.unwrap();
+    lose(1);
+    store.get(&path).await.unwrap();
+    lose(1);
+    store.put(&path, "x".into()).await.unwrap();
+    lose(1);
+    store.delete(&path).await.unwrap();
+    lose(1);
+    store.copy(&path, &Path::from("b")).await.unwrap();
+    let calls = gateway.calls();
+    let twice = ["list", "head", "get", "put", "delete", "copy"].map(|call| [format!("{call} a"), format!("{call} a")]);
+    assert_eq!(calls, twice.concat());
+
+    // Whether it took place is not known.
+    lose(1);
+    let created = store.put_opts(&path, "x".into(), PutMode::Create.into()).await;
+    assert!(created.unwrap_err().to_string().contains("no answer within"));
+    assert_eq!(gateway.calls(), ["put a"]);
+    // In the end it is given up.
+    lose(usize::MAX);
+    let error = store.head(&path).await.unwrap_err();
+    assert!(error.to_string().contains("no answer within"), "{error}");
+    assert_eq!(gateway.calls().len(), 4);
+}
+
+#[tokio::test]
 async fn a_repeated_change_tells_which_attempt_it_is() {
     let (gateway, store) = Scripted::start(Script::default()).await;
     let path = Path::from("a");

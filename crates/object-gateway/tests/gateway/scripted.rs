@@ -27,6 +27,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 pub(super) struct Script {
     /// Answers of the next calls, instead of what they ask for.
     pub(super) failures: VecDeque<Status>,
+    /// So many of the next calls are never answered.
+    pub(super) unanswered: usize,
     /// After how many bytes each of the next downloads breaks off.
     pub(super) breaks: VecDeque<usize>,
     /// What every object holds.
@@ -64,6 +66,7 @@ impl Scripted {
             attempts: 3,
             first_delay: Duration::from_millis(1),
             longest_delay: Duration::from_millis(2),
+            answer_within: Duration::from_millis(300),
         };
         (scripted, GatewayStore::new(channel).with_retries(retries))
     }
@@ -76,16 +79,22 @@ impl Scripted {
         self.script(|script| std::mem::take(&mut script.calls))
     }
 
-    fn begin_change(&self, call: &str, path: &str, attempt: Option<Attempt>) -> Result<(), Status> {
+    async fn begin_change(&self, call: &str, path: &str, attempt: Option<Attempt>) -> Result<(), Status> {
         self.script(|script| script.attempts.push(attempt));
-        self.begin(call, path)
+        self.begin(call, path).await
     }
 
-    fn begin(&self, call: &str, path: &str) -> Result<(), Status> {
-        self.script(|script| {
+    async fn begin(&self, call: &str, path: &str) -> Result<(), Status> {
+        let is_unanswered = self.script(|script| {
             script.calls.push(format!("{call} {path}"));
-            script.failures.pop_front().map_or(Ok(()), Err)
-        })
+            let is_unanswered = script.unanswered > 0;
+            script.unanswered = script.unanswered.saturating_sub(1);
+            is_unanswered
+        });
+        if is_unanswered {
+            std::future::pending::<()>().await;
+        }
+        self.script(|script| script.failures.pop_front()).map_or(Ok(()), Err)
     }
 }
 
@@ -117,7 +126,7 @@ impl StorageService for Scripted {
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let prefix = request.into_inner().prefix;
-        self.begin("list", &prefix)?;
+        self.begin("list", &prefix).await?;
         let objects = self.script(|script| vec![meta(&format!("{prefix}/x"), script)]);
         let page = ListResponse {
             objects,
@@ -128,7 +137,7 @@ impl StorageService for Scripted {
 
     async fn head(&self, request: Request<HeadRequest>) -> Result<Response<HeadResponse>, Status> {
         let path = request.into_inner().path;
-        self.begin("head", &path)?;
+        self.begin("head", &path).await?;
         let meta = self.script(|script| Some(meta(&path, script)));
         Ok(Response::new(HeadResponse {
             meta,
@@ -143,7 +152,7 @@ impl StorageService for Scripted {
             conditions,
             ..
         } = request.into_inner();
-        self.begin("get", &path)?;
+        self.begin("get", &path).await?;
         let messages = self.script(|script| {
             let size = script.content.len();
             let range = range.and_then(|range| range.range);
@@ -187,7 +196,7 @@ impl StorageService for Scripted {
             match message.part.unwrap() {
                 put_request::Part::Header(header) => {
                     begun = true;
-                    self.begin_change("put", &header.path, header.attempt)?;
+                    self.begin_change("put", &header.path, header.attempt).await?;
                 }
                 put_request::Part::Data(bytes) => {
                     let shown = format!("{} x {}", bytes.len(), char::from(bytes[0]));
@@ -210,13 +219,13 @@ impl StorageService for Scripted {
 
     async fn delete(&self, request: Request<DeleteRequest>) -> Result<Response<DeleteResponse>, Status> {
         let request = request.into_inner();
-        self.begin_change("delete", &request.path, request.attempt)?;
+        self.begin_change("delete", &request.path, request.attempt).await?;
         Ok(Response::new(DeleteResponse {}))
     }
 
     async fn copy(&self, request: Request<CopyRequest>) -> Result<Response<CopyResponse>, Status> {
         let request = request.into_inner();
-        self.begin_change("copy", &request.from, request.attempt)?;
+        self.begin_change("copy", &request.from, request.attempt).await?;
         Ok(Response::new(CopyResponse {}))
     }
 }

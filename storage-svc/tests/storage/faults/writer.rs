@@ -61,6 +61,7 @@ impl Writer {
         let retries = Retries {
             first_delay: Duration::from_millis(10),
             longest_delay: Duration::from_millis(200),
+            answer_within: DEADLINE / 4,
             ..Retries::default()
         };
         Self {
