@@ -282,7 +282,8 @@ async def soak(given, folder, processes):
     await asyncio.gather(*beside)
 
     durations.sort()
-    status = json.loads(urllib.request.urlopen(address + "/status", timeout=60).read())
+    # Not from this thread, which is the balancers'.
+    status = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(f"{address}/status", timeout=60)))
     print(
         f"{asked} requests in {time.monotonic() - start:.0f} s, {restarts} restarts, {renewals} renewals of all certificates, "
         f"{uploads} files replaced, {status['release']['number']} releases"
