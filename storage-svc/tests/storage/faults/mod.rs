@@ -120,6 +120,7 @@ async fn run_all<F: Future<Output = Run>>(seeds: u64, kinds: (usize, usize), run
         let violations = run.violations.iter();
         broken.extend(violations.map(|violation| format!("seed {}: {violation}", run.seed)));
     }
+    println!("answers lost: [{}]", watch::lost_answers());
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 

@@ -23,6 +23,9 @@ use tracing_subscriber::{
 /// Open spans: since when, and what they say. tracing has one subscriber for the process.
 static OPEN: Mutex<BTreeMap<u64, (Instant, String)>> = Mutex::new(BTreeMap::new());
 
+/// What was told of operations with an attempt whose answer was lost.
+static LOST: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 fn open<T>(change: impl FnOnce(&mut BTreeMap<u64, (Instant, String)>) -> T) -> T {
     change(&mut OPEN.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -47,6 +50,12 @@ pub(super) fn longer_than(age: Duration) -> String {
             text
         })
     })
+}
+
+/// Operations that went on only because an attempt was given up, with all that they tried.
+pub(super) fn lost_answers() -> String {
+    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
+    lost.join("\n")
 }
 
 struct Watch;
@@ -86,6 +95,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Watch {
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        open(|open| open.remove(&id.into_u64()));
+        let closed = open(|open| open.remove(&id.into_u64()));
+        if let Some((_, what)) = closed.filter(|(_, what)| what.contains("no answer within")) {
+            LOST.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        }
     }
 }
