@@ -24,8 +24,8 @@ pub struct Retries {
     pub first_delay: Duration,
     /// Longest wait, before the random part.
     pub longest_delay: Duration,
-    /// An attempt whose answer has not begun by then counts as lost. One that writes has the time besides that its content
-    /// needs on a slow line. Uploads in parts are exempt.
+    /// An attempt whose answer has not begun by then, or has not gone on, counts as lost. One that writes has the time
+    /// besides that its content needs on a slow line. Uploads in parts are exempt.
     pub answer_within: Duration,
 }
 
