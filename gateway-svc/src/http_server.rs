@@ -128,17 +128,20 @@ mod tests {
 
     use axum::body::{Body, to_bytes};
     use cost_model::Calendar;
-    use http::StatusCode;
+    use http::{StatusCode, Uri};
     use prometheus_client::{encoding::text, registry::Registry};
+    use service_kit::client::Channel;
+    use tokio::net::TcpStream;
     use tokio_util::sync::CancellationToken;
-    use tonic::transport::Endpoint;
     use tower::ServiceExt;
 
     use super::*;
     use crate::{GatewayMetrics, Limits, upstream::Upstream};
 
     fn gateway() -> Gateway {
-        let nobody = Endpoint::from_static("http://127.0.0.1:1").connect_lazy();
+        let nobody = Channel::new(Uri::from_static("http://127.0.0.1:1"), || {
+            TcpStream::connect("127.0.0.1:1")
+        });
         let mut registry = Registry::default();
         Gateway {
             upstream: Upstream::new(nobody.clone(), nobody),

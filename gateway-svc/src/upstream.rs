@@ -45,10 +45,10 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     /// Clients who ask for nobody: what they are told is nothing, until [`within`](Self::within) says for whom they ask.
-    pub(crate) fn new(query: impl Into<Channel>, ingest: impl Into<Channel>) -> Self {
+    pub(crate) fn new(query: Channel, ingest: Channel) -> Self {
         Self {
-            query: QueryServiceClient::new(query.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
-            ingest: IngestServiceClient::new(ingest.into()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            query: QueryServiceClient::new(query).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            ingest: IngestServiceClient::new(ingest).max_decoding_message_size(MAX_MESSAGE_BYTES),
             scope: Arc::new(Scope::NOTHING),
         }
     }

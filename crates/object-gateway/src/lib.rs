@@ -87,8 +87,8 @@ impl GatewayStore {
     }
 
     /// The bucket behind the gateway that the channel leads to.
-    pub fn new(channel: impl Into<Channel>) -> Self {
-        let client = StorageServiceClient::new(channel.into())
+    pub fn new(channel: Channel) -> Self {
+        let client = StorageServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Self {

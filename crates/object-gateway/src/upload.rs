@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use fedcost_proto::storage::v1::{self as proto, PutCommit, PutHeader, PutRequest, PutResponse, put_request::Part};
 use futures::{
     FutureExt,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Either, Shared, select},
 };
 use object_store::{
     Attributes, Error, MultipartUpload, PutMode, PutPayload, PutResult, Result, UploadPart, path::Path,
@@ -220,14 +220,17 @@ impl MultipartUpload for GatewayUpload {
         let Some(steps) = &self.steps else {
             return futures::future::ready(Err(self.over())).boxed();
         };
-        // A call that has ended drops the sender, which the wait below notices.
+        // The wait below notices a call that has ended.
         let _ended = steps.send(Step::Part(payload, sent));
         let (answer, path) = (self.answer.clone(), self.path.clone());
         async move {
-            if taken.await.is_ok() {
-                return Ok(());
-            }
-            match answer.await {
+            // A step that is sent as the call ends may stay in the channel, so that nobody drops its sender.
+            let answer = match select(taken, answer).await {
+                Either::Left((Ok(()), _)) => return Ok(()),
+                Either::Left((Err(_), answer)) => answer.await,
+                Either::Right((answer, _)) => answer,
+            };
+            match answer {
                 Err(status) => Err(from_status(status, path.as_ref())),
                 Ok(_) => Err(malformed("an answer before the end of an upload")),
             }

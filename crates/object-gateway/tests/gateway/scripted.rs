@@ -17,7 +17,8 @@ use fedcost_proto::storage::v1::{
 };
 use futures::{Stream, StreamExt};
 use object_gateway::{GatewayStore, Retries, wire};
-use tokio::net::TcpListener;
+use service_kit::client::Channel;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -55,13 +56,14 @@ impl Scripted {
     pub(super) async fn start(script: Script) -> (Self, GatewayStore) {
         let scripted = Self(Arc::new(Mutex::new(script)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let service = StorageServiceServer::new(scripted.clone());
         let served = Server::builder()
             .add_service(service)
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(served);
-        let channel = tonic::transport::Endpoint::from_shared(address).unwrap().connect_lazy();
+        let origin = format!("http://{address}").parse().unwrap();
+        let channel = Channel::new(origin, move || TcpStream::connect(address));
         let retries = Retries {
             attempts: 3,
             first_delay: Duration::from_millis(1),

@@ -1,43 +1,27 @@
 //! Calling another service: a lazily connected, reconnecting gRPC channel over mutual TLS.
 
-use std::{
-    error::Error,
-    io,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+mod channel;
+mod failure;
 
-use futures::future::BoxFuture;
+use std::{io, sync::Arc, time::Duration};
 
-use http::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http::Uri;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::{
-    Code, Status,
-    body::Body,
-    transport::{self, Uri},
-};
-use tower::Service;
-use tracing::{Instrument, field, info_span};
 
+pub use self::{
+    channel::{Channel, ChannelError},
+    failure::{is_connection_failure, reason, was_not_begun},
+};
 use crate::{
     config,
     identity::{Identity, IdentityError},
-    telemetry,
     tls::{self, TlsMaterial, Transport},
 };
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-// As the server's: what may be under way in one stream and in one connection before the reader has taken it.
-const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-const MAX_FRAME_BYTES: u32 = 256 * 1024;
 
 /// Where a service is, as it stands in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -73,7 +57,6 @@ impl EndpointConfig {
 pub struct Endpoint {
     host: String,
     port: u16,
-    dialled: Uri,
     origin: Uri,
     server_name: ServerName<'static>,
     expected: Identity,
@@ -97,19 +80,10 @@ impl Endpoint {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = config.server_name.clone().unwrap_or_else(|| host.clone());
         let server_name = ServerName::try_from(name.clone()).map_err(|_| EndpointError::ServerName(name))?;
-        // tonic refuses an https address once any crate of the build enables its own TLS, as ours is not known to it.
-        let authority = uri.authority().ok_or_else(bad_address)?;
-        let dialled = Uri::builder()
-            .scheme("http")
-            .authority(authority.clone())
-            .path_and_query("/")
-            .build()
-            .map_err(|_| bad_address())?;
         let connect_timeout = config.connect_timeout;
         Ok(Self {
             host,
             port,
-            dialled,
             origin: uri,
             server_name,
             expected,
@@ -121,26 +95,13 @@ impl Endpoint {
     /// time with the TLS files as they then are.
     ///
     /// [`is_connection_failure`] tells the calls that failed by their connection, and [`reason`] why.
-    ///
-    /// # Panics
-    /// When called outside a tokio runtime.
     pub fn channel(&self, tls: &Arc<TlsMaterial>) -> Channel {
         let (endpoint, tls) = (self.clone(), Arc::clone(tls));
-        let connector = tower::service_fn(move |_: Uri| {
+        let connect = move || {
             let (endpoint, tls) = (endpoint.clone(), Arc::clone(&tls));
-            async move { endpoint.connect(&tls).await.map(TokioIo::new) }
-        });
-        transport::Endpoint::from(self.dialled.clone())
-            .origin(self.origin.clone())
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            // A dead peer is then noticed before the next call, not by it.
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_frame_size(MAX_FRAME_BYTES)
-            .connect_with_connector_lazy(connector)
-            .into()
+            async move { endpoint.connect(&tls).await }
+        };
+        Channel::new(self.origin.clone(), connect)
     }
 
     async fn connect(&self, material: &TlsMaterial) -> Result<TlsStream<Transport>, ConnectError> {
@@ -175,115 +136,6 @@ impl Endpoint {
             Err(source) => Err(ConnectError::NoIdentity { address, source }),
         }
     }
-}
-
-/// A connection to a service, over which calls carry the context of the trace that they belong to. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Channel(transport::Channel);
-
-impl From<transport::Channel> for Channel {
-    fn from(channel: transport::Channel) -> Self {
-        Self(channel)
-    }
-}
-
-impl Service<Request<Body>> for Channel {
-    type Response = Response<Body>;
-    type Error = transport::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, transport::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), transport::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        if !telemetry::is_recording() {
-            return Box::pin(self.0.call(request));
-        }
-        let path = request.uri().path().trim_start_matches('/');
-        let (service, method) = path.split_once('/').unwrap_or_default();
-        let span = info_span!(
-            "call",
-            otel.name = path,
-            otel.kind = "client",
-            otel.status_code = field::Empty,
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            rpc.grpc.status_code = field::Empty,
-            server.address = request.uri().host(),
-        );
-        telemetry::inject(&span, request.headers_mut());
-        let answer = self.0.call(request);
-        let outer = span.clone();
-        // It ends with the head of the answer: what streams in later belongs to whoever reads it.
-        let call = async move {
-            let answer = answer.await;
-            match &answer {
-                // Of an answer that streams in, the head does not say how it will end.
-                Ok(answer) => {
-                    if let Some(status) = Status::from_header_map(answer.headers()) {
-                        telemetry::note_rpc_end(&outer, status.code());
-                    }
-                }
-                Err(_) => telemetry::note_rpc_end(&outer, Code::Unavailable),
-            }
-            answer
-        };
-        Box::pin(call.instrument(span))
-    }
-}
-
-/// True when a call failed because the connection could not be made, or ended under it, so that another try may help.
-///
-/// To look for UNAVAILABLE is not enough: tonic reports it when it cannot connect, but UNKNOWN or CANCELLED when a
-/// connection breaks, when it comes of age as the call is handed over, or when the server refuses our certificate,
-/// which in TLS 1.3 it does after the client thinks itself connected. Whether the server has seen the call is not known,
-/// so only a call that may be made twice may be tried again.
-pub fn is_connection_failure(status: &Status) -> bool {
-    // A status that came from a server has no source, whatever its code. When the connection breaks while an answer
-    // streams in, the source is hyper's.
-    let broke = status
-        .source()
-        .is_some_and(|source| source.is::<transport::Error>() || source.is::<hyper::Error>());
-    broke || status.code() == Code::Unavailable
-}
-
-/// True when the server has not begun with a call, because the connection ended before its turn, as it does when it
-/// comes of age. Any such call may be tried again.
-pub fn was_not_begun(status: &Status) -> bool {
-    let mut next = status.source();
-    while let Some(error) = next {
-        // In HTTP/2 it means that the call was not sent, and nothing else: what was sent fails in other ways.
-        let unsent = error
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_canceled);
-        // The server has said goodbye, which concerns only calls that it has not taken and will not take.
-        let refused = error.downcast_ref::<h2::Error>().is_some_and(|error| {
-            error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
-        });
-        if unsent || refused {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
-/// What a person should read about a failed call: the message, and what lies behind it if it was the connection.
-pub fn reason(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = status.source();
-    while let Some(error) = source {
-        let message = error.to_string();
-        // Some errors repeat the text of what lies behind them.
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// Why a connection was not made. tonic puts the text into the UNAVAILABLE status of the call that wanted it.
