@@ -266,3 +266,22 @@ impl fmt::Debug for GatewayUpload {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it happens to one that is sent in the moment in which the call ends.
+    #[tokio::test]
+    async fn a_part_that_nobody_takes_ends_with_the_call() {
+        let (steps, _untaken) = mpsc::unbounded_channel();
+        let answer = async { Err(Status::permission_denied("not yours")) };
+        let mut upload = GatewayUpload {
+            path: "federated/a/part".into(),
+            steps: Some(steps),
+            answer: answer.boxed().shared(),
+        };
+        let refused = upload.put_part("content".into()).await.unwrap_err();
+        assert!(matches!(refused, Error::PermissionDenied { .. }), "{refused:?}");
+    }
+}
