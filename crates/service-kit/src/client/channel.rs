@@ -15,12 +15,15 @@ use std::{
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, RemoteHandle, Shared},
+    future::{BoxFuture, Shared},
 };
 use http::{HeaderValue, Request, Response, Uri, header::USER_AGENT};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
+};
 use tonic::{Code, ConnectError, Status, body::Body};
 use tower::Service;
 use tracing::{Instrument, field, info_span};
@@ -38,7 +41,7 @@ const OUR_USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("fedcost/",
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A connection that is being made, or was; those who wait for it share it, and why there is none.
-type Connecting = Shared<RemoteHandle<Result<Connection, Arc<ConnectError>>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Connection, NoConnection>>>;
 
 /// Calls to one service, which carry the context of the trace that they belong to. It connects with the first call, and
 /// again with the next once a connection has ended. Clones share the connection.
@@ -47,6 +50,9 @@ pub struct Channel(Arc<Target>);
 
 struct Target {
     origin: Uri,
+    /// Where connections are at home, wherever their callers are: a library may call from a runtime of its own, which
+    /// ends before them.
+    runtime: Handle,
     connect: Box<dyn Fn() -> BoxFuture<'static, Result<Connection, ConnectError>> + Send + Sync>,
     current: Mutex<Option<Connecting>>,
 }
@@ -59,6 +65,9 @@ impl fmt::Debug for Channel {
 
 impl Channel {
     /// Calls to `origin`, a scheme and an authority, over what `connect` connects to.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
     pub fn new<F, T, E>(origin: Uri, connect: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -77,6 +86,7 @@ impl Channel {
         };
         Self(Arc::new(Target {
             origin,
+            runtime: Handle::current(),
             connect: Box::new(connect),
             current: Mutex::default(),
         }))
@@ -93,9 +103,17 @@ impl Channel {
             });
         let connecting = usable.unwrap_or_else(|| {
             // On its own, so that a caller who gives up takes it from nobody.
-            let (connecting, made) = (self.0.connect)().map(|made| made.map_err(Arc::new)).remote_handle();
-            tokio::spawn(connecting);
-            made.shared()
+            let made = self.0.runtime.spawn((self.0.connect)());
+            async {
+                let made = match made.await {
+                    Ok(made) => made,
+                    Err(ended) if ended.is_cancelled() => return Err(NoConnection::Closed),
+                    Err(panic) => Err(ConnectError(panic.into())),
+                };
+                made.map_err(|error| NoConnection::Failed(Arc::new(error)))
+            }
+            .boxed()
+            .shared()
         });
         current.insert(connecting).clone()
     }
@@ -106,7 +124,7 @@ impl Channel {
         target.authority = self.0.origin.authority().cloned();
         *request.uri_mut() = Uri::from_parts(target).map_err(ChannelError::unsent)?;
         request.headers_mut().insert(USER_AGENT, OUR_USER_AGENT);
-        let connection = self.connection().await.map_err(ChannelError::unsent)?;
+        let connection = self.connection().await?;
         connection.send(request).await
     }
 }
@@ -205,6 +223,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why a connection was not made.
+#[derive(Clone)]
+enum NoConnection {
+    Failed(Arc<ConnectError>),
+    /// The runtime has ended.
+    Closed,
+}
+
 /// Why a call has no answer. A [`Status`] made of it keeps it as its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
@@ -214,6 +240,18 @@ pub enum ChannelError {
     /// The connection ended before the answer began, and the call may have been sent or not.
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
+    /// The runtime to which the channel belongs has ended.
+    #[error("the channel is closed")]
+    Closed,
+}
+
+impl From<NoConnection> for ChannelError {
+    fn from(none: NoConnection) -> Self {
+        match none {
+            NoConnection::Failed(error) => Self::unsent(error),
+            NoConnection::Closed => Self::Closed,
+        }
+    }
 }
 
 impl ChannelError {
@@ -234,12 +272,13 @@ mod tests {
     use hyper::{body::Incoming, server::conn::http2, service::service_fn};
     use tokio::{
         io::{DuplexStream, duplex},
+        runtime,
         sync::Semaphore,
         task::{JoinHandle, yield_now},
     };
 
     use super::*;
-    use crate::client::was_not_begun;
+    use crate::client::{is_connection_failure, was_not_begun};
 
     /// One end of a connection, and what serves the other.
     fn served() -> (DuplexStream, JoinHandle<()>) {
@@ -359,5 +398,38 @@ mod tests {
         yield_now().await;
         assert!(call(&channel).await.is_ok());
         assert_eq!(attempts.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_connection_lives_with_its_channel_and_not_with_its_caller() {
+        let runtime = || {
+            runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let (home, abroad) = (runtime(), runtime());
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&made);
+        let channel = home.block_on(async {
+            channel(move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                async { Ok(served().0) }
+            })
+        });
+        assert!(abroad.block_on(call(&channel)).is_ok());
+        drop(abroad);
+        assert!(home.block_on(call(&channel)).is_ok());
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+
+        drop(home);
+        let mut closed = runtime().block_on(call(&channel)).unwrap_err();
+        if !matches!(closed, ChannelError::Closed) {
+            // It had not noticed yet.
+            closed = runtime().block_on(call(&channel)).unwrap_err();
+        }
+        let status = Status::from_error(closed.into());
+        assert!(!is_connection_failure(&status) && !was_not_begun(&status), "{status:?}");
     }
 }

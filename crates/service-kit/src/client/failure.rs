@@ -15,9 +15,10 @@ use super::ChannelError;
 pub fn is_connection_failure(status: &Status) -> bool {
     // A status that came from a server has no source, whatever its code. When the connection breaks while an answer
     // streams in, the source is hyper's.
-    let broke = status
-        .source()
-        .is_some_and(|source| source.is::<ChannelError>() || source.is::<hyper::Error>());
+    let broke = status.source().is_some_and(|source| {
+        let ours = source.downcast_ref::<ChannelError>();
+        ours.is_some_and(|error| !matches!(error, ChannelError::Closed)) || source.is::<hyper::Error>()
+    });
     broke || status.code() == Code::Unavailable
 }
 
