@@ -1,7 +1,5 @@
 //! From the gateway's answers back to the library's errors.
 
-use std::sync::Arc;
-
 use object_store::Error;
 use service_kit::client::{self, is_connection_failure};
 use tonic::{Code, Status};
@@ -12,20 +10,12 @@ use crate::wire::reason;
 /// What the library calls this store.
 const STORE: &str = "storage gateway";
 
-/// The source of a status of UNAVAILABLE: there was a connection to the gateway, and it broke.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectionBroke(String);
-
 /// The library's error for an answer about an object or a folder.
 pub(crate) fn from_status(status: Status, path: &str) -> Error {
     let path = path.to_owned();
     // tonic has other codes for a connection that breaks, which would tell the caller nothing.
     let status = if is_connection_failure(&status) && status.code() != Code::Unavailable {
-        let broke = ConnectionBroke(client::reason(&status));
-        let mut status = Status::unavailable(broke.to_string());
-        status.set_source(Arc::new(broke));
-        status
+        Status::unavailable(client::reason(&status))
     } else {
         status
     };

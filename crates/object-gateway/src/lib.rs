@@ -32,8 +32,8 @@ use service_kit::{
 };
 use tonic::Status;
 
+pub use self::retry::Retries;
 use self::{checksum::Sha256, error::from_status, upload::GatewayUpload};
-pub use self::{error::ConnectionBroke, retry::Retries};
 
 /// The gateway's name in its certificate, and in logs and errors.
 const GATEWAY: &str = "storage-svc";

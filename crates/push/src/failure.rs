@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use object_gateway::ConnectionBroke;
 use service_kit::client;
 use tonic::{Code, Status};
 
@@ -21,14 +20,7 @@ impl Failure {
         let of_this_object =
             status.is_some_and(|status| matches!(status.code(), Code::InvalidArgument | Code::DataLoss));
         let text = match status {
-            // In TLS 1.3 a client learns only so that its certificate is refused: the connection was made, then it ends.
-            Some(status) if status.source().is_some_and(|source| source.is::<ConnectionBroke>()) => {
-                let reason = status.message();
-                format!(
-                    "{reason}; if that stays so, the gateway may not accept this cluster's certificate: see its log"
-                )
-            }
-            // With what lies behind it, such as the alert by which the gateway's certificate is refused.
+            // With what lies behind it, such as the alert by which either certificate is refused.
             Some(status) if status.code() == Code::Unavailable => client::reason(status),
             Some(status) => status.message().to_owned(),
             None => error.to_string(),

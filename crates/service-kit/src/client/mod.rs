@@ -8,7 +8,7 @@ use std::{io, sync::Arc, time::Duration};
 use http::Uri;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncBufReadExt, net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub use self::{
@@ -32,7 +32,7 @@ pub struct EndpointConfig {
     /// The DNS name or IP that the server's certificate must carry, when it is not the address's host.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// How long TCP and TLS together may take to connect.
+    /// How long TCP and TLS together may take to connect, until the server has let us in.
     #[serde(default = "default_connect_timeout", with = "config::duration")]
     pub connect_timeout: Duration,
 }
@@ -95,6 +95,9 @@ impl Endpoint {
     /// time with the TLS files as they then are.
     ///
     /// [`is_connection_failure`] tells the calls that failed by their connection, and [`reason`] why.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
     pub fn channel(&self, tls: &Arc<TlsMaterial>) -> Channel {
         let (endpoint, tls) = (self.clone(), Arc::clone(tls));
         let connect = move || {
@@ -105,36 +108,53 @@ impl Endpoint {
     }
 
     async fn connect(&self, material: &TlsMaterial) -> Result<TlsStream<Transport>, ConnectError> {
-        let address = format!("{}:{}", self.host, self.port);
-        let handshake = async {
-            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
-            stream.set_nodelay(true)?;
-            TlsConnector::from(material.client_config())
-                .connect(self.server_name.clone(), tls::buffered(stream))
-                .await
+        match timeout(self.connect_timeout, self.shake_hands(material)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectError::TimedOut {
+                address: self.address(),
+                limit: self.connect_timeout,
+            }),
+        }
+    }
+
+    async fn shake_hands(&self, material: &TlsMaterial) -> Result<TlsStream<Transport>, ConnectError> {
+        let broken = |source| ConnectError::Handshake {
+            address: self.address(),
+            source,
         };
-        let mut stream = match timeout(self.connect_timeout, handshake).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(source)) => return Err(ConnectError::Handshake { address, source }),
-            Err(_) => {
-                return Err(ConnectError::TimedOut {
-                    address,
-                    limit: self.connect_timeout,
-                });
-            }
-        };
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(broken)?;
+        stream.set_nodelay(true).map_err(broken)?;
+        let connecting = TlsConnector::from(material.client_config());
+        let connecting = connecting.connect(self.server_name.clone(), tls::buffered(stream));
+        let mut stream = connecting.await.map_err(broken)?;
         tls::encrypt_ahead(stream.get_mut().1);
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let found = shown.map_or(Err(IdentityError::NoCertificate), Identity::from_certificate);
-        match found {
-            Ok(found) if found == self.expected => Ok(stream),
-            Ok(found) => Err(ConnectError::WrongIdentity {
-                address,
+        let found = found.map_err(|source| ConnectError::NoIdentity {
+            address: self.address(),
+            source,
+        })?;
+        if found != self.expected {
+            return Err(ConnectError::WrongIdentity {
+                address: self.address(),
                 found,
                 expected: self.expected.clone(),
-            }),
-            Err(source) => Err(ConnectError::NoIdentity { address, source }),
+            });
         }
+        // In TLS 1.3 the server judges our certificate when we are through. It speaks first in HTTP/2, and what it says
+        // instead could be lost if we spoke before we have heard it.
+        match stream.fill_buf().await.map(<[u8]>::len) {
+            Ok(1..) => Ok(stream),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(broken(error)),
+            _ => Err(ConnectError::Refused {
+                address: self.address(),
+            }),
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 
@@ -143,6 +163,8 @@ impl Endpoint {
 enum ConnectError {
     #[error("{address}: {source}")]
     Handshake { address: String, source: io::Error },
+    #[error("{address}: the server ended the connection as soon as it was made")]
+    Refused { address: String },
     #[error("{address}: no connection within {}", humantime::format_duration(*limit))]
     TimedOut { address: String, limit: Duration },
     #[error("{address}: the server is {found}, expected {expected}")]
