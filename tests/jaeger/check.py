@@ -162,7 +162,12 @@ def traces(gateway, jaeger, answer_file, log):
         if not any(trace.parent(span) == file for span in trace.spans.values()):
             sys.exit(f"nothing was read for {trace.tags[file]['path']}")
     trace.named("storage-svc", "object_store.get")
-    failed = {trace.spans[key]["operationName"] for key in trace.spans if trace.tags[key].get("error")}
+    # The services start at once: a first call may find nobody there (UNAVAILABLE), and is made again.
+    failed = {
+        trace.spans[key]["operationName"]
+        for key in trace.spans
+        if trace.tags[key].get("error") and trace.tags[key].get("rpc.grpc.status_code") != 14
+    }
     if failed != {"file"}:
         sys.exit(f"marked as failed are {failed}")
     print(f"cycle: one tree of {len(trace.spans)} spans, {len(files)} of files, one of them marked as failed")
