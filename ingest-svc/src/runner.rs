@@ -80,7 +80,12 @@ impl Requests {
     pub(crate) async fn roll_back(&self, number: u64) -> Option<Result<u64, CycleError>> {
         let (answer, answered) = oneshot::channel();
         self.roll_backs.send(RollBack { number, answer }).await.ok()?;
-        answered.await.ok()
+        // What is asked as the runner ends may stay in the channel, where nobody drops its sender.
+        tokio::select! {
+            biased;
+            answer = answered => answer.ok(),
+            () = self.roll_backs.closed() => None,
+        }
     }
 
     /// Waits for the cycle that answers a request to end.
