@@ -1,7 +1,7 @@
-//! Changes of one object, one after the other, and none twice out of order.
+//! Changes of one object, one after the other, and each once.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,15 +9,17 @@ use object_store::path::Path;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// How many repeated changes are remembered: hours of them in a network that breaks every second, and ten megabytes.
-const REMEMBERED: usize = 100_000;
+/// How many changes are remembered. Callers repeat one within seconds; at a thousand changes a second these are fifty. Ten
+/// megabytes.
+const REMEMBERED: usize = 50_000;
 
 /// Lets the changes of an object wait for one another.
 ///
 /// A caller whose connection breaks repeats its change, and goes on when the repetition is acknowledged. The first
 /// attempt must not take place after that: the object would fall back to what it was. It may be at work in the store,
 /// so the repetition waits for its turn; or still be in the buffers of the broken connection, and is then refused when
-/// it comes, because a later one has come before it.
+/// it comes, because a later one has come before it. Nor must the repetition take place when the first attempt has, as
+/// others may have changed the object meanwhile: it is answered as the first was.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Turns {
     shared: Arc<Shared>,
@@ -27,7 +29,7 @@ pub(crate) struct Turns {
 struct Shared {
     /// Objects that are being changed.
     objects: Mutex<HashMap<Path, Object>>,
-    repetitions: Mutex<Repetitions>,
+    changes: Mutex<Changes>,
 }
 
 #[derive(Debug)]
@@ -49,12 +51,38 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) struct Superseded;
 
+/// What an object is after a change, as far as the store says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) e_tag: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// What an attempt has to do when its turn has come.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// The change.
+    Turn(Turn),
+    /// Nothing: an earlier attempt at the same change has taken place.
+    Done(Outcome),
+}
+
 /// The right to change an object, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
+    change: Option<Uuid>,
     // In the order in which they are to be dropped.
     _permit: Option<OwnedSemaphorePermit>,
-    _place: Place,
+    place: Place,
+}
+
+impl Turn {
+    /// Ends the turn of a change that has taken place.
+    pub(crate) fn end(self, outcome: &Outcome) {
+        if let Some(change) = self.change {
+            self.place.turns.changes().of(change).outcome = Some(outcome.clone());
+        }
+    }
 }
 
 /// A place among those who want to change an object.
@@ -64,13 +92,20 @@ struct Place {
     path: Path,
 }
 
-/// The last changes that were repeated. First attempts need not be known: they are superseded by those that are.
+/// The last changes that were repeated or have taken place.
 #[derive(Debug, Default)]
-struct Repetitions {
-    /// The number of the last attempt that has come.
-    last: HashMap<Uuid, u32>,
-    /// The changes in the order in which they were first repeated.
+struct Changes {
+    known: HashMap<Uuid, Change>,
+    /// In the order in which they became known.
     order: VecDeque<Uuid>,
+}
+
+#[derive(Debug, Default)]
+struct Change {
+    /// The number of the last attempt that has come.
+    last: u32,
+    /// Once it has taken place.
+    outcome: Option<Outcome>,
 }
 
 impl Turns {
@@ -78,9 +113,9 @@ impl Turns {
     ///
     /// # Errors
     /// When a later attempt at the same change has come, before or meanwhile.
-    pub(crate) async fn take(&self, path: &Path, attempt: Option<Attempt>) -> Result<Turn, Superseded> {
+    pub(crate) async fn take(&self, path: &Path, attempt: Option<Attempt>) -> Result<Taken, Superseded> {
         if let Some(attempt) = attempt {
-            self.repetitions().note(attempt);
+            self.changes().note(attempt);
         }
         let permits = {
             let mut objects = self.objects();
@@ -97,21 +132,22 @@ impl Turns {
         };
         // It is an error only of a semaphore that was closed, which nobody does.
         let permit = permits.acquire_owned().await.ok();
-        if attempt.is_some_and(|attempt| self.repetitions().supersede(attempt)) {
-            return Err(Superseded);
+        if let Some(outcome) = attempt.map_or(Ok(None), |attempt| self.changes().before(attempt))? {
+            return Ok(Taken::Done(outcome));
         }
-        Ok(Turn {
+        Ok(Taken::Turn(Turn {
+            change: attempt.map(|attempt| attempt.change),
             _permit: permit,
-            _place: place,
-        })
+            place,
+        }))
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<Path, Object>> {
         self.shared.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn repetitions(&self) -> MutexGuard<'_, Repetitions> {
-        self.shared.repetitions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.shared.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,30 +163,35 @@ impl Drop for Place {
     }
 }
 
-impl Repetitions {
+impl Changes {
+    /// The change, known from now on.
+    fn of(&mut self, change: Uuid) -> &mut Change {
+        if !self.known.contains_key(&change) {
+            self.order.push_back(change);
+            if self.order.len() > REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.entry(change).or_default()
+    }
+
+    /// Notes that an attempt has come. First ones need not be known: they are superseded by those that are.
     fn note(&mut self, Attempt { change, number }: Attempt) {
-        if number == 0 {
-            return;
-        }
-        match self.last.entry(change) {
-            Entry::Occupied(mut last) => {
-                let last = last.get_mut();
-                *last = number.max(*last);
-            }
-            Entry::Vacant(vacant) => {
-                vacant.insert(number);
-                self.order.push_back(change);
-            }
-        }
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.last.remove(&oldest);
+        if number > 0 {
+            let known = self.of(change);
+            known.last = number.max(known.last);
         }
     }
 
-    fn supersede(&self, Attempt { change, number }: Attempt) -> bool {
-        self.last.get(&change).is_some_and(|last| *last > number)
+    /// What came of the attempts before this one, if any took place.
+    fn before(&self, Attempt { change, number }: Attempt) -> Result<Option<Outcome>, Superseded> {
+        match self.known.get(&change) {
+            Some(known) if known.last > number => Err(Superseded),
+            Some(known) => Ok(known.outcome.clone()),
+            None => Ok(None),
+        }
     }
 }
 
@@ -209,27 +250,49 @@ mod tests {
         turns.take(&path, Some(another)).await.unwrap();
     }
 
+    #[tokio::test]
+    async fn what_has_taken_place_is_told_to_its_repetitions() {
+        let turns = Turns::default();
+        let path = Path::from("a");
+        let (change, other) = (Uuid::new_v4(), Uuid::new_v4());
+        let take = |change, number| turns.take(&path, Some(Attempt { change, number }));
+        let outcome = Outcome {
+            e_tag: Some("tag".to_owned()),
+            version: None,
+        };
+        let Taken::Turn(first) = take(change, 0).await.unwrap() else {
+            panic!("nothing has taken place")
+        };
+        let mut second = pin!(take(change, 1));
+        assert!(poll!(&mut second).is_pending());
+        first.end(&outcome);
+        for taken in [second.await, take(change, 2).await] {
+            assert!(matches!(taken, Ok(Taken::Done(told)) if told == outcome));
+        }
+        // One that failed is tried again.
+        drop(take(other, 0).await.unwrap());
+        assert!(matches!(take(other, 1).await, Ok(Taken::Turn(_))));
+        assert!(turns.objects().is_empty());
+    }
+
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut repetitions = Repetitions::default();
+        let mut changes = Changes::default();
         let first = Uuid::new_v4();
-        repetitions.note(Attempt {
+        changes.note(Attempt {
             change: first,
             number: 1,
         });
         for number in 0..2 * REMEMBERED {
             // First attempts are nothing to remember.
             let number = u32::from(number >= REMEMBERED);
-            repetitions.note(Attempt {
+            changes.note(Attempt {
                 change: Uuid::new_v4(),
                 number,
             });
         }
-        assert_eq!(
-            (repetitions.last.len(), repetitions.order.len()),
-            (REMEMBERED, REMEMBERED)
-        );
-        assert!(!repetitions.last.contains_key(&first));
+        assert_eq!((changes.known.len(), changes.order.len()), (REMEMBERED, REMEMBERED));
+        assert!(!changes.known.contains_key(&first));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     path::{FolderPath, ObjectPath},
     policy::{Operation, Policy},
     store::Store,
-    turns::{Attempt, Superseded, Turns},
+    turns::{Attempt, Outcome, Superseded, Taken, Turns},
 };
 
 /// How long a store may leave a listing or a download without the next piece. Longer than the store's own retries.
@@ -93,18 +93,21 @@ impl StorageHandlers {
 
     /// Carries out a change of an object when its turn has come, and to its end even if the caller goes away: a change
     /// that was given up half way could still take place later, when the caller has repeated it and gone on.
-    async fn change<T: Send + 'static>(
+    async fn change(
         &self,
         path: &ObjectPath,
         attempt: Option<Attempt>,
-        change: impl Future<Output = object_store::Result<T>> + Send + 'static,
-    ) -> Result<object_store::Result<T>, StorageError> {
-        let turn = self.turns.take(path.as_path(), attempt).await;
-        let turn = turn.map_err(|Superseded| StorageError::Superseded)?;
+        change: impl Future<Output = object_store::Result<Outcome>> + Send + 'static,
+    ) -> Result<object_store::Result<Outcome>, StorageError> {
+        let taken = self.turns.take(path.as_path(), attempt).await;
+        let turn = match taken.map_err(|Superseded| StorageError::Superseded)? {
+            Taken::Turn(turn) => turn,
+            Taken::Done(outcome) => return Ok(Ok(outcome)),
+        };
         let change = async move {
-            let changed = change.await;
-            drop(turn);
-            changed
+            let outcome = change.await?;
+            turn.end(&outcome);
+            Ok(outcome)
         };
         let changed = tokio::spawn(change.in_current_span()).await;
         Ok(changed.unwrap_or_else(|failed| Err(failed.into())))
@@ -160,7 +163,7 @@ impl StorageService for StorageHandlers {
         let attempt = convert::attempt("attempt.change", request.attempt)?;
         self.authorise(&caller, Operation::Delete, &path)?;
         let (objects, deleted) = (Arc::clone(&self.store.objects), path.as_path().clone());
-        let deletion = async move { objects.delete(&deleted).await };
+        let deletion = async move { objects.delete(&deleted).await.map(|()| Outcome::default()) };
         let deleted = self.change(&path, attempt, deletion).await?;
         deleted.map_err(|error| self.store_error(error, &path))?;
         Ok(Response::new(DeleteResponse {}))
@@ -183,7 +186,10 @@ impl StorageService for StorageHandlers {
         let options = CopyOptions::new().with_mode(mode);
         let objects = Arc::clone(&self.store.objects);
         let (source, target) = (from.as_path().clone(), to.as_path().clone());
-        let copy = async move { objects.copy_opts(&source, &target, options).await };
+        let copy = async move {
+            let copied = objects.copy_opts(&source, &target, options).await;
+            copied.map(|()| Outcome::default())
+        };
         let copied = self.change(&to, attempt, copy).await?;
         copied.map_err(|error| {
             // What is missing is the source, what exists is the target.

@@ -2,11 +2,12 @@
 
 use fedcost_proto::storage::v1::{PutHeader, PutRequest, PutResponse, put_request::Part};
 use object_gateway::checksum::{Sha256, Sha256Hasher};
+use object_store::PutResult;
 use service_kit::Identity;
 use tonic::Streaming;
 
 use super::{StorageHandlers, convert, object_path};
-use crate::{error::StorageError, limiter::Limit, policy::Operation, store::writer::ObjectWriter};
+use crate::{error::StorageError, limiter::Limit, policy::Operation, store::writer::ObjectWriter, turns::Outcome};
 
 impl StorageHandlers {
     pub(super) async fn write(
@@ -58,7 +59,11 @@ impl StorageHandlers {
             let path = path.to_string();
             return Err(StorageError::Damaged { path });
         }
-        let result = self.change(&path, attempt, writer.commit()).await?;
+        let commit = async move {
+            let PutResult { e_tag, version } = writer.commit().await?;
+            Ok(Outcome { e_tag, version })
+        };
+        let result = self.change(&path, attempt, commit).await?;
         let result = result.map_err(|error| self.store_error(error, &path))?;
         self.metrics.written(written);
         Ok(PutResponse {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fedcost_proto::storage::v1::{Attempt, CopyRequest, DeleteRequest, HeadRequest, PutHeader, put_request::Part};
 use futures::TryStreamExt;
+use object_gateway::GatewayStore;
 use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, path::Path};
 use tonic::{Code, Status};
 
@@ -22,6 +23,11 @@ const UNSEEN: [StoreFault; 3] = [
     StoreFault::AnswerLost,
     StoreFault::DoneButStalled,
 ];
+
+fn attempt(change: u8, number: u32) -> Option<Attempt> {
+    let change = Bytes::copy_from_slice(&[change; 16]);
+    Some(Attempt { change, number })
+}
 
 async fn start() -> (FaultyStore, Gateway) {
     let store = FaultyStore::start(0).await;
@@ -64,28 +70,24 @@ async fn a_change_whose_caller_has_gone_does_not_undo_later_ones() {
 async fn an_attempt_that_comes_after_its_repetition_changes_nothing() {
     let (_store, gateway) = start().await;
     let (mut client, store) = (gateway.client(), gateway.store());
-    let (path, change) = (Path::from("a"), Bytes::from_static(&[7; 16]));
-    let attempt = |number| {
-        let change = change.clone();
-        Some(Attempt { change, number })
-    };
+    let path = Path::from("a");
     let put = |number| {
         let header = PutHeader {
             path: path.to_string(),
-            attempt: attempt(number),
+            attempt: attempt(7, number),
             ..Default::default()
         };
         futures::stream::iter([part(Part::Header(header)), data("late"), commit(4)])
     };
     let delete = |number| DeleteRequest {
         path: path.to_string(),
-        attempt: attempt(number),
+        attempt: attempt(7, number),
     };
     let copy = |number| CopyRequest {
         from: "from".to_owned(),
         to: path.to_string(),
         create_only: false,
-        attempt: attempt(number),
+        attempt: attempt(7, number),
     };
     let superseded =
         |status: Status| assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "SUPERSEDED"));
@@ -106,6 +108,62 @@ async fn an_attempt_that_comes_after_its_repetition_changes_nothing() {
     });
     assert_eq!(field(&nameless.await.unwrap_err()), "attempt.change");
     gateway.stop().await;
+}
+
+/// As when its answer was lost with the connection: the caller repeats it, and others have gone on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_of_what_has_taken_place_changes_nothing() {
+    let (_store, gateway) = start().await;
+    let (client, store) = (gateway.client(), gateway.store());
+    let path = Path::from("a");
+    store.put(&Path::from("from"), "late".into()).await.unwrap();
+    // In one request, and in parts.
+    for (change, size) in [(1, 4), (2, 6 << 20)] {
+        let attempt = async |number| {
+            let header = PutHeader {
+                path: path.to_string(),
+                attempt: attempt(change, number),
+                ..Default::default()
+            };
+            let content = vec![b'x'; size];
+            let pieces = content.chunks(1 << 20).map(|piece| data(piece.to_vec()));
+            let mut messages = vec![part(Part::Header(header))];
+            messages.extend(pieces.chain([commit(size as u64)]));
+            let written = client.clone().put(futures::stream::iter(messages)).await;
+            written.unwrap().into_inner()
+        };
+        let (first, second) = repeated(&store, &path, attempt).await;
+        assert_eq!(first, second);
+    }
+    repeated(&store, &path, async |number| {
+        let request = DeleteRequest {
+            path: path.to_string(),
+            attempt: attempt(3, number),
+        };
+        client.clone().delete(request).await.unwrap()
+    })
+    .await;
+    repeated(&store, &path, async |number| {
+        let request = CopyRequest {
+            from: "from".to_owned(),
+            to: path.to_string(),
+            create_only: false,
+            attempt: attempt(4, number),
+        };
+        client.clone().copy(request).await.unwrap()
+    })
+    .await;
+    gateway.stop().await;
+}
+
+/// Makes a change, then another of the same object, then the first again, and expects that the other stands.
+async fn repeated<T>(store: &GatewayStore, path: &Path, change: impl AsyncFn(u32) -> T) -> (T, T) {
+    store.put(path, "before".into()).await.unwrap();
+    let first = change(0).await;
+    store.put(path, "between".into()).await.unwrap();
+    let second = change(1).await;
+    assert_eq!(store.get(path).await.unwrap().bytes().await.unwrap(), "between");
+    (first, second)
 }
 
 #[tokio::test(flavor = "multi_thread")]
