@@ -1,5 +1,7 @@
 //! What stands before the bucket and fails as stores do, on a seeded script: it refuses, throttles, stalls, tears, and
 //! lets requests pass one another.
+//!
+//! One thing it never does, for which there is no cure: to carry out a request after the gateway has given up on it.
 
 use std::{
     collections::VecDeque,
@@ -23,7 +25,10 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rand::Rng;
 use storage_svc::StoreConfig;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 use super::{
     bucket::{Bucket, error_body},
@@ -69,6 +74,8 @@ pub(super) struct FaultyStore {
     /// What the next requests meet, before the script has its turn.
     ordered: Arc<Mutex<VecDeque<Option<StoreFault>>>>,
     faulty: Arc<AtomicBool>,
+    /// Requests whose sender had gone before they were carried out.
+    pub(super) abandoned: Arc<AtomicU64>,
     pub(super) met: Tally<StoreFault>,
 }
 
@@ -88,15 +95,17 @@ impl FaultyStore {
             requests: Arc::default(),
             ordered: Arc::default(),
             faulty: Arc::default(),
+            abandoned: Arc::default(),
             met: Tally::default(),
         };
         let serving = front.clone();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
                 let front = serving.clone();
+                let (connection, sender) = Sender::of(connection);
                 let service = service_fn(move |request| {
-                    let front = front.clone();
-                    async move { front.pass(request).await }
+                    let (front, sender) = (front.clone(), sender.clone());
+                    async move { front.pass(request, &sender).await }
                 });
                 let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
                 // It ends with an error where the script says so.
@@ -158,9 +167,9 @@ impl FaultyStore {
         Some((fault, Duration::from_millis(script.random_range(1..100))))
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response, Cut> {
+    async fn pass(&self, request: Request<Incoming>, sender: &Sender) -> Result<Response, Cut> {
         let Some((fault, short)) = self.next_fault() else {
-            return self.answer(request).await;
+            return self.answer(request, sender).await;
         };
         self.met.count(fault);
         let long = Duration::from_millis(2 * GATEWAY_TIMEOUT_MS);
@@ -171,7 +180,7 @@ impl FaultyStore {
                 Ok((StatusCode::from_u16(status).unwrap(), error_body(code)).into_response())
             }
             StoreFault::DoneButRefused => {
-                self.answer(request).await?;
+                self.answer(request, sender).await?;
                 Ok((StatusCode::INTERNAL_SERVER_ERROR, error_body("InternalError")).into_response())
             }
             StoreFault::RequestTorn => {
@@ -179,28 +188,52 @@ impl FaultyStore {
                 Err(Cut)
             }
             StoreFault::AnswerLost => {
-                self.answer(request).await?;
+                self.answer(request, sender).await?;
                 Err(Cut)
             }
-            StoreFault::AnswerTorn => torn(self.answer(request).await?).await,
+            StoreFault::AnswerTorn => torn(self.answer(request, sender).await?).await,
             StoreFault::Stalled => {
                 sleep(long).await;
-                self.answer(request).await
+                self.answer(request, sender).await
             }
             StoreFault::DoneButStalled => {
-                let answer = self.answer(request).await;
+                let answer = self.answer(request, sender).await;
                 sleep(long).await;
                 answer
             }
             StoreFault::Overtaken => {
                 sleep(short).await;
-                self.answer(request).await
+                self.answer(request, sender).await
             }
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Cut> {
-        Ok(self.bucket.answer(read(request).await?).await)
+    async fn answer(&self, request: Request<Incoming>, sender: &Sender) -> Result<Response, Cut> {
+        let request = read(request).await?;
+        if sender.is_gone() {
+            self.abandoned.fetch_add(1, Ordering::SeqCst);
+            return Err(Cut);
+        }
+        Ok(self.bucket.answer(request).await)
+    }
+}
+
+/// The other end of a connection. The server learns that it is gone only when it gets to read, and may be late.
+#[derive(Debug, Clone)]
+struct Sender(Arc<std::net::TcpStream>);
+
+impl Sender {
+    fn of(connection: TcpStream) -> (TcpStream, Self) {
+        let connection = connection.into_std().unwrap();
+        let sender = Self(Arc::new(connection.try_clone().unwrap()));
+        (TcpStream::from_std(connection).unwrap(), sender)
+    }
+
+    fn is_gone(&self) -> bool {
+        match self.0.peek(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 

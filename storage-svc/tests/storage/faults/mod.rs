@@ -16,7 +16,10 @@ mod script;
 mod watch;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::join_all};
@@ -78,13 +81,17 @@ async fn run(seed: u64, gateway: Gateway, store: Option<FaultyStore>) -> Run {
         None => contents_of(&gateway).await,
     };
     violations.extend(ledger.violations(&contents));
+    let abandoned = store.as_ref().map(|store| store.abandoned.load(Ordering::SeqCst));
     let store_faults = store.map(|store| store.met.counts()).unwrap_or_default();
     let network_faults = network.met.counts();
     gateway.stop().await;
     Run {
         seed,
         violations,
-        account: format!("{store_faults:?}\n{network_faults:?}\n{:?}", ledger.failures.counts()),
+        account: format!(
+            "{store_faults:?}\n{network_faults:?}\n{:?}\nrequests that came too late: {abandoned:?}",
+            ledger.failures.counts()
+        ),
         kinds: (store_faults.len(), network_faults.len()),
     }
 }

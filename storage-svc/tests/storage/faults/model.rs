@@ -110,7 +110,8 @@ struct Zone {
 ///
 /// This is the test of Gibbons and Korach (Testing Shared Memories, 1997) for a register whose writes all differ, with
 /// two changes: absence does not tell which deletion it is from, and a write may take place several times, though none
-/// after its end. For an unconditional write whose answer is lost is repeated, and meanwhile others may have written.
+/// after its end. For an unconditional write that fails without telling whether it took place is repeated, and meanwhile
+/// others may have written.
 pub(super) fn check_object(events: &[Event]) -> Result<(), String> {
     let mut zones: BTreeMap<Value, Zone> = BTreeMap::new();
     for value in events.iter().filter_map(|event| match event.act {
