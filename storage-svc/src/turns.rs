@@ -189,8 +189,9 @@ impl Changes {
     fn before(&self, Attempt { change, number }: Attempt) -> Result<Option<Outcome>, Superseded> {
         match self.known.get(&change) {
             Some(known) if known.last > number => Err(Superseded),
-            Some(known) => Ok(known.outcome.clone()),
-            None => Ok(None),
+            Some(known) if number > 0 => Ok(known.outcome.clone()),
+            // A first attempt has none before it.
+            _ => Ok(None),
         }
     }
 }
@@ -260,9 +261,15 @@ mod tests {
             e_tag: Some("tag".to_owned()),
             version: None,
         };
-        let Taken::Turn(first) = take(change, 0).await.unwrap() else {
-            panic!("nothing has taken place")
+        let first = async |change| match take(change, 0).await {
+            Ok(Taken::Turn(turn)) => turn,
+            taken => panic!("{taken:?}"),
         };
+        // A caller that numbers nothing, and names all its changes alike, loses none.
+        for _ in 0..2 {
+            first(other).await.end(&outcome);
+        }
+        let first = first(change).await;
         let mut second = pin!(take(change, 1));
         assert!(poll!(&mut second).is_pending());
         first.end(&outcome);
@@ -270,8 +277,9 @@ mod tests {
             assert!(matches!(taken, Ok(Taken::Done(told)) if told == outcome));
         }
         // One that failed is tried again.
-        drop(take(other, 0).await.unwrap());
-        assert!(matches!(take(other, 1).await, Ok(Taken::Turn(_))));
+        let failed = Uuid::new_v4();
+        drop(take(failed, 0).await.unwrap());
+        assert!(matches!(take(failed, 1).await, Ok(Taken::Turn(_))));
         assert!(turns.objects().is_empty());
     }
 

@@ -8,10 +8,9 @@ use super::ChannelError;
 
 /// True when a call failed because the connection could not be made, or ended under it, so that another try may help.
 ///
-/// To look for UNAVAILABLE is not enough: tonic reports it when it cannot connect, but UNKNOWN or CANCELLED when a
-/// connection breaks, when it comes of age as the call is handed over, or when the server refuses our certificate,
-/// which in TLS 1.3 it does after the client thinks itself connected. Whether the server has seen the call is not known,
-/// so only a call that may be made twice may be tried again.
+/// To look for UNAVAILABLE is not enough: tonic makes it of a connection that could not be made, but UNKNOWN or CANCELLED
+/// when one breaks, or comes of age as the call is handed over. Whether the server has seen the call is not known, so only
+/// a call that may be made twice may be tried again.
 pub fn is_connection_failure(status: &Status) -> bool {
     // A status that came from a server has no source, whatever its code. When the connection breaks while an answer
     // streams in, the source is hyper's.
