@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use service_kit::process;
+use service_kit::{process, with_causes};
 
 use self::commands::{CommandError, backup, certs, demo_data, inspect, push, releases, repair, tokens, up, verify};
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => process::fail("fedcost", output::with_causes(&error), error.exit_code()),
+        Err(error) => process::fail("fedcost", with_causes(&error), error.exit_code()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`server::GrpcServer`].
 
 pub mod admin;
+mod causes;
 pub mod certs;
 pub mod client;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
 
+pub use causes::with_causes;
 pub use identity::{Identity, Principal, TrustDomain};
 pub use server::{peer_address, peer_identity};
 

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Client, Url};
 use serde_json::Value;
-use service_kit::{process, tls};
+use service_kit::{process, tls, with_causes};
 
 use super::connection::Services;
 use crate::output;
@@ -139,9 +139,9 @@ impl Asked {
             .get(&url)
             .send()
             .await
-            .map_err(|error| output::with_causes(&error))?;
+            .map_err(|error| with_causes(&error))?;
         let status = answer.status();
-        let text = answer.text().await.map_err(|error| output::with_causes(&error))?;
+        let text = answer.text().await.map_err(|error| with_causes(&error))?;
         if !status.is_success() {
             return Err(format!("{status}: {}", text.trim()));
         }
@@ -161,7 +161,7 @@ impl Asked {
                 return findings;
             }
             Err(error) => {
-                let text = format!("{} does not answer: {}", self.at, output::with_causes(&error));
+                let text = format!("{} does not answer: {}", self.at, with_causes(&error));
                 let advice = "start the services, or give their address with --at; in Kubernetes, kubectl port-forward";
                 findings.push(Finding::bad(text, advice));
                 return findings;

@@ -5,6 +5,7 @@ use std::error::Error;
 use tonic::{Code, Status};
 
 use super::ChannelError;
+use crate::causes;
 
 /// True when a call failed because the connection could not be made, or ended under it, so that another try may help.
 ///
@@ -45,16 +46,5 @@ pub fn was_not_begun(status: &Status) -> bool {
 
 /// What a person should read about a failed call: the message, and what lies behind it if it was the connection.
 pub fn reason(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = status.source();
-    while let Some(error) = source {
-        let message = error.to_string();
-        // Some errors repeat the text of what lies behind them.
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        source = error.source();
-    }
-    text
+    causes::followed_by(status.message().to_owned(), status.source())
 }
