@@ -41,6 +41,7 @@ fn allocation_set() -> AllocationSet {
             raw_allocation_only: Some(RawAllocationOnly {
                 cpu_core_usage_max: 0.7,
                 ram_bytes_usage_max: 3e8,
+                gpu_usage_max: None,
             }),
             load_balancers: if number.is_multiple_of(50) {
                 [load_balancer(&properties)].into()
@@ -48,6 +49,7 @@ fn allocation_set() -> AllocationSet {
                 Default::default()
             },
             properties: Some(properties),
+            gpu_allocation: None,
         };
         (name, allocation)
     });

@@ -191,6 +191,14 @@ impl<'a> Input<'a> {
         }
     }
 
+    pub(crate) fn optional_flag(&mut self, field: &'static str) -> Result<Option<bool>, DecodeError> {
+        if self.flag(field)? {
+            self.flag(field).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     pub(crate) fn optional_float(&mut self, field: &'static str) -> Result<Option<f64>, DecodeError> {
         if self.flag(field)? {
             self.float(field).map(Some)

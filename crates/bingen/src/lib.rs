@@ -34,6 +34,7 @@ mod time;
 mod version;
 
 pub use allocation::amounts::AllocationAmounts;
+pub use allocation::gpu::{GpuAllocation, GpuAllocationRecord};
 pub use allocation::owned::{Allocation, AllocationProperties, AllocationSet, LbAllocation, PvAllocation, PvKey};
 pub use allocation::record::{
     AllocationPropertiesRecord, AllocationRecord, AllocationSetEnvelope, LbRecord, PvRecord, RawAllocationOnly,

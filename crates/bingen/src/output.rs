@@ -4,7 +4,7 @@ use crate::error::EncodeError;
 use crate::input::TABLE_MAGIC;
 use crate::strings::{StringTable, Symbol};
 use crate::time::{Timestamp, UNIX_EPOCH_SINCE_YEAR_ONE, Window};
-use crate::version::{Format, WINDOW};
+use crate::version::{Format, OLDER_WINDOW, WINDOW};
 
 /// Where the reference cuts strings, as their length is a u16.
 const STRING_MAXIMUM: usize = u16::MAX as usize;
@@ -15,15 +15,24 @@ pub struct Output<'a> {
     pub(crate) strings: StringTable<'a>,
     string_table: bool,
     pub(crate) version: u8,
+    window_version: u8,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(version: u8, string_table: bool) -> Self {
+    /// An empty buffer for a set of `format` in `version`. Windows are written in their newest version in the newest
+    /// sets only: a reader of an older set may not know it.
+    pub(crate) fn new(format: Format, version: u8, string_table: bool) -> Self {
+        let window_version = if version == format.newest {
+            WINDOW.newest
+        } else {
+            OLDER_WINDOW
+        };
         Self {
             bytes: Vec::new(),
             strings: StringTable::new(),
             string_table,
             version,
+            window_version,
         }
     }
 
@@ -48,6 +57,13 @@ impl<'a> Output<'a> {
         self.flag(value.is_some());
         if let Some(value) = value {
             self.float(value);
+        }
+    }
+
+    pub(crate) fn optional_flag(&mut self, value: Option<bool>) {
+        self.flag(value.is_some());
+        if let Some(value) = value {
+            self.flag(value);
         }
     }
 
@@ -146,7 +162,7 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn window(&mut self, window: &Window) -> Result<(), EncodeError> {
-        self.structure_of(WINDOW.newest);
+        self.structure_of(self.window_version);
         self.optional_time(window.start)?;
         self.optional_time(window.end)
     }

@@ -198,7 +198,7 @@ impl<'a, R: SetRecord> SetEncoder<'a, R> {
         let version = options.version.unwrap_or(R::SET.newest);
         Output::check_version(version, R::SET)?;
         Ok(Self {
-            output: Output::new(version, options.string_table),
+            output: Output::new(R::SET, version, options.string_table),
             count: 0,
             record: std::marker::PhantomData,
         })

@@ -3,14 +3,16 @@
 use std::ops::RangeInclusive;
 
 /// The versions of allocation sets that can be read and written.
-pub const ALLOCATION_VERSIONS: RangeInclusive<u8> = 15..=22;
+pub const ALLOCATION_VERSIONS: RangeInclusive<u8> = 15..=25;
 /// The versions of asset sets that can be read and written.
 pub const ASSET_VERSIONS: RangeInclusive<u8> = 15..=21;
 /// The versions of cloud-cost sets that can be read and written.
 pub const CLOUD_COST_VERSIONS: RangeInclusive<u8> = 2..=3;
 
 // A window has had the same fields in every version, so old ones need no floor.
-const WINDOW_VERSIONS: RangeInclusive<u8> = 0..=17;
+const WINDOW_VERSIONS: RangeInclusive<u8> = 0..=18;
+/// The version of windows that readers of older sets know. Version 18 has the same bytes.
+pub(crate) const OLDER_WINDOW: u8 = 17;
 
 /// A versioned type of the format.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,7 @@ pub(crate) const PV_KEY: Format = Format::new("PVKey", ALLOCATION_VERSIONS);
 pub(crate) const PV_ALLOCATION: Format = Format::new("PVAllocation", ALLOCATION_VERSIONS);
 pub(crate) const LB_ALLOCATION: Format = Format::new("LbAllocation", ALLOCATION_VERSIONS);
 pub(crate) const RAW_ALLOCATION_ONLY: Format = Format::new("RawAllocationOnlyData", ALLOCATION_VERSIONS);
+pub(crate) const GPU_ALLOCATION: Format = Format::new("GPUAllocation", ALLOCATION_VERSIONS);
 
 pub(crate) const ASSET_SET: Format = Format::new("AssetSet", ASSET_VERSIONS);
 pub(crate) const ASSET_PROPERTIES: Format = Format::new("AssetProperties", ASSET_VERSIONS);

@@ -15,6 +15,8 @@ mod golden;
 mod json;
 #[path = "sets/round_trip.rs"]
 mod round_trip;
+#[path = "sets/versions.rs"]
+mod versions;
 
 /// Tells how much memory the tests hold at most, so that a damaged file cannot ask for more than it is worth.
 #[global_allocator]

@@ -2,7 +2,7 @@
 
 use bingen::{
     AllocationAmounts, AllocationRecord, AllocationSetEncoder, AllocationSetEnvelope, EncodeError, EncodeOptions,
-    LbRecord, PvRecord, RawAllocationOnly, StringTable, Symbol, Timestamp, Window,
+    GpuAllocationRecord, LbRecord, PvRecord, RawAllocationOnly, StringTable, Symbol, Timestamp, Window,
 };
 
 use crate::catalog::Cloud;
@@ -361,11 +361,18 @@ impl<'m> AllocationWriter<'m> {
         let symbol = self.encoder.strings().intern(name);
         (self.record.key, self.record.name) = (symbol, symbol);
         let amounts = &mut self.record.amounts;
-        *amounts = container.amounts(pod, self.cluster, self.window.day());
+        let gpus;
+        (*amounts, gpus) = container.amounts(pod, self.cluster, self.window.day());
         amounts.load_balancer_cost = self.record.load_balancers.iter().map(|lb| lb.cost).sum();
         amounts.cpu_cost_adjustment = self.rate * amounts.cpu_cost;
         amounts.ram_cost_adjustment = self.rate * amounts.ram_cost;
         amounts.gpu_cost_adjustment = self.rate * amounts.gpu_cost;
+        self.record.gpu_allocation = gpus.map(|[request, usage]| GpuAllocationRecord {
+            is_shared: Some(false),
+            usage_average: Some(usage),
+            request_average: Some(request),
+            ..GpuAllocationRecord::default()
+        });
         let burst = container
             .noise
             .of("burst")
@@ -374,6 +381,7 @@ impl<'m> AllocationWriter<'m> {
         self.record.raw_allocation_only = Some(RawAllocationOnly {
             cpu_core_usage_max: amounts.cpu_core_usage_average * burst,
             ram_bytes_usage_max: amounts.ram_bytes_usage_average * (0.9 + 0.1 * burst),
+            gpu_usage_max: gpus.map(|[request, usage]| (usage * burst).min(request)),
         });
         machine_use.core_hours_used += amounts.cpu_core_usage_average * pod.span.hours();
         machine_use.ram_byte_hours_used += amounts.ram_bytes_usage_average * pod.span.hours();
@@ -418,8 +426,8 @@ struct Container {
 }
 
 impl Container {
-    /// What the container used and cost, before any adjustment.
-    fn amounts(&self, pod: &Pod<'_>, cluster: &Cluster, day: Day) -> AllocationAmounts {
+    /// What the container used and cost, before any adjustment, and the GPUs that it requested and used on average.
+    fn amounts(&self, pod: &Pod<'_>, cluster: &Cluster, day: Day) -> (AllocationAmounts, Option<[f64; 2]>) {
         let hours = pod.span.hours();
         let prices = NodePrices::of(pod.node, cluster.site);
         let busy = pod.workload.peak_hours(pod.span, day) / hours;
@@ -441,22 +449,25 @@ impl Container {
             cpu_core_hours: core_hours,
             cpu_core_request_average: core_request,
             cpu_core_usage_average: core_usage,
+            cpu_core_limit_average: core_limit,
             cpu_cost: core_hours * prices.core_hour,
             ram_byte_hours,
             ram_bytes_request_average: ram_request,
             ram_bytes_usage_average: ram_usage,
+            ram_bytes_limit_average: ram_limit,
             ram_cost: ram_byte_hours / GIB * prices.gib_hour,
             ..AllocationAmounts::default()
         };
+        let mut gpu_averages = None;
         if self.is_main {
             let gpus = pod.slot.gpus;
             amounts.gpu_hours = gpus * hours;
             amounts.gpu_cost = amounts.gpu_hours * prices.gpu_hour;
-            amounts.gpu_request_average = gpus;
-            amounts.gpu_usage_average = gpus * (busy * today * self.noise.of("gpu").between(0.4, 0.95)).min(1.0);
+            let used = (busy * today * self.noise.of("gpu").between(0.4, 0.95)).min(1.0);
+            gpu_averages = (gpus > 0.0).then_some([gpus, gpus * used]);
             self.add_network(pod, core_usage * hours, cluster.site.cloud, &mut amounts);
         }
-        amounts
+        (amounts, gpu_averages)
     }
 
     /// Part of the limit that is requested. Some request nothing, and many too much.

@@ -68,12 +68,14 @@ fn sums(amounts: &AllocationAmounts, pv_cost: f64) -> [f64; SUMS] {
 }
 
 /// In the order of [`allocations::AVERAGES`].
-fn averages(amounts: &AllocationAmounts) -> [f64; AVERAGES] {
+fn averages(record: &AllocationRecord) -> [f64; AVERAGES] {
+    let amounts = &record.amounts;
+    let gpu = record.gpu_allocation.unwrap_or_default();
     [
         amounts.cpu_core_request_average,
         amounts.cpu_core_usage_average,
-        amounts.gpu_request_average,
-        amounts.gpu_usage_average,
+        gpu.request_average.unwrap_or(0.0),
+        gpu.usage_average.unwrap_or(0.0),
         amounts.ram_bytes_request_average,
         amounts.ram_bytes_usage_average,
     ]
@@ -195,7 +197,7 @@ impl Columns {
                 _ => checks.amount(value),
             });
         }
-        for (column, value) in self.averages.iter_mut().zip(averages(&record.amounts)) {
+        for (column, value) in self.averages.iter_mut().zip(averages(record)) {
             column.push(checks.amount(value));
         }
         let raw = record.raw_allocation_only.as_ref();

@@ -59,10 +59,14 @@ pub struct AllocationAmounts {
     pub shared_cost: f64,
     /// Cost outside the cluster, attributed by the writer.
     pub external_cost: f64,
-    /// GPUs requested, on average while it ran (since version 22).
-    pub gpu_request_average: f64,
-    /// Share of the GPUs used, on average while it ran (since version 22).
-    pub gpu_usage_average: f64,
+    /// Limit of cores, on average while it ran (since version 24).
+    pub cpu_core_limit_average: f64,
+    /// Limit of memory in bytes, on average while it ran (since version 24).
+    pub ram_bytes_limit_average: f64,
+    /// Cost of traffic out through a NAT gateway, part of the network cost (since version 25).
+    pub network_nat_gateway_egress_cost: f64,
+    /// Cost of traffic in through a NAT gateway, part of the network cost (since version 25).
+    pub network_nat_gateway_ingress_cost: f64,
 }
 
 impl AllocationAmounts {
@@ -120,7 +124,15 @@ impl AllocationAmounts {
     /// Reads the figures at the end of an allocation.
     #[inline]
     pub(crate) fn read_last(&mut self, version: u8, input: &mut Input<'_>) -> Result<(), DecodeError> {
-        [self.gpu_request_average, self.gpu_usage_average] = if version >= 22 {
+        [self.cpu_core_limit_average, self.ram_bytes_limit_average] = if version >= 24 {
+            input.floats(Self::FIELD)?
+        } else {
+            [0.0; 2]
+        };
+        [
+            self.network_nat_gateway_egress_cost,
+            self.network_nat_gateway_ingress_cost,
+        ] = if version >= 25 {
             input.floats(Self::FIELD)?
         } else {
             [0.0; 2]
@@ -170,8 +182,14 @@ impl AllocationAmounts {
     }
 
     pub(crate) fn write_last(&self, output: &mut Output<'_>) {
-        if output.version >= 22 {
-            output.floats([self.gpu_request_average, self.gpu_usage_average]);
+        if output.version >= 24 {
+            output.floats([self.cpu_core_limit_average, self.ram_bytes_limit_average]);
+        }
+        if output.version >= 25 {
+            output.floats([
+                self.network_nat_gateway_egress_cost,
+                self.network_nat_gateway_ingress_cost,
+            ]);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::allocation::amounts::AllocationAmounts;
+use crate::allocation::gpu::GpuAllocation;
 use crate::allocation::record::{
     AllocationPropertiesRecord, AllocationRecord, AllocationSetEnvelope, LbRecord, PvRecord, RawAllocationOnly,
 };
@@ -57,6 +58,8 @@ pub struct Allocation {
     pub raw_allocation_only: Option<RawAllocationOnly>,
     /// The load balancers that served it (since version 18).
     pub load_balancers: BTreeMap<String, LbAllocation>,
+    /// The GPUs it used (since version 22).
+    pub gpu_allocation: Option<GpuAllocation>,
 }
 
 /// What an allocation is, by name. Labels and annotations have Prometheus-sanitised keys.
@@ -225,6 +228,10 @@ impl Allocation {
                 .iter()
                 .map(|lb| load_balancer_entry(lb, table))
                 .collect(),
+            gpu_allocation: record
+                .gpu_allocation
+                .as_ref()
+                .map(|gpu| GpuAllocation::from_record(gpu, table)),
         }
     }
 
@@ -259,6 +266,7 @@ impl Allocation {
                 ip: table.intern(lb.ip.as_str()),
                 hours: lb.hours,
             }));
+        record.gpu_allocation = self.gpu_allocation.as_ref().map(|gpu| gpu.to_record(table));
     }
 }
 

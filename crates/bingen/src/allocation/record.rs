@@ -1,6 +1,7 @@
 //! Allocations as they are lent by the decoder and taken by the encoder.
 
 use crate::allocation::amounts::AllocationAmounts;
+use crate::allocation::gpu::GpuAllocationRecord;
 use crate::error::{DecodeError, EncodeError};
 use crate::input::Input;
 use crate::output::Output;
@@ -51,6 +52,8 @@ pub struct AllocationRecord {
     pub raw_allocation_only: Option<RawAllocationOnly>,
     /// The load balancers that served it (since version 18).
     pub load_balancers: Vec<LbRecord>,
+    /// The GPUs it used (since version 22).
+    pub gpu_allocation: Option<GpuAllocationRecord>,
 }
 
 /// What an allocation is, by name. Labels and annotations have Prometheus-sanitised keys.
@@ -124,6 +127,8 @@ pub struct RawAllocationOnly {
     pub cpu_core_usage_max: f64,
     /// Most bytes of memory used at once.
     pub ram_bytes_usage_max: f64,
+    /// Most GPUs used at once, if the agent knows (since version 23).
+    pub gpu_usage_max: Option<f64>,
 }
 
 impl AllocationPropertiesRecord {
@@ -293,12 +298,26 @@ impl RawAllocationOnly {
         if !input.flag("Allocation.rawAllocationOnly")? {
             return Ok(None);
         }
-        input.structure(version::RAW_ALLOCATION_ONLY)?;
+        let version = input.structure(version::RAW_ALLOCATION_ONLY)?;
         let [cpu_core_usage_max, ram_bytes_usage_max] = input.floats("RawAllocationOnlyData")?;
+        let gpu_usage_max = if version >= 23 {
+            input.optional_float("RawAllocationOnlyData.gpuUsageMax")?
+        } else {
+            None
+        };
         Ok(Some(Self {
             cpu_core_usage_max,
             ram_bytes_usage_max,
+            gpu_usage_max,
         }))
+    }
+
+    fn write(&self, output: &mut Output<'_>) {
+        output.structure();
+        output.floats([self.cpu_core_usage_max, self.ram_bytes_usage_max]);
+        if output.version >= 23 {
+            output.optional_float(self.gpu_usage_max);
+        }
     }
 }
 
@@ -356,6 +375,7 @@ impl Codec for AllocationRecord {
         if version >= 18 {
             self.read_load_balancers(input)?;
         }
+        self.gpu_allocation = GpuAllocationRecord::read(version, input)?;
         self.amounts.read_last(version, input)
     }
 
@@ -392,8 +412,7 @@ impl Codec for AllocationRecord {
         self.amounts.write_after_volumes(output);
         output.flag(self.raw_allocation_only.is_some());
         if let Some(raw) = &self.raw_allocation_only {
-            output.structure();
-            output.floats([raw.cpu_core_usage_max, raw.ram_bytes_usage_max]);
+            raw.write(output);
         }
         if output.version >= 18 {
             output.optional_count(self.load_balancers.len(), "Allocation.loadBalancers")?;
@@ -401,6 +420,7 @@ impl Codec for AllocationRecord {
                 .iter()
                 .try_for_each(|load_balancer| load_balancer.write(output))?;
         }
+        GpuAllocationRecord::write(self.gpu_allocation.as_ref(), output)?;
         self.amounts.write_last(output);
         Ok(())
     }

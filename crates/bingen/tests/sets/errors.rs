@@ -52,38 +52,38 @@ fn an_end_inside_a_value() {
 
 #[test]
 fn a_version_above_the_newest_or_below_the_oldest() {
-    let error = allocation_error(|bytes| bytes[0] = 23);
+    let error = allocation_error(|bytes| bytes[0] = 26);
     let expected = DecodeError::UnsupportedVersion {
         offset: 0,
         type_name: "AllocationSet",
-        found: 23,
+        found: 26,
         oldest: 15,
-        newest: 22,
+        newest: 25,
     };
     assert_eq!(error, expected);
     assert_eq!(
         error.to_string(),
-        "AllocationSet at byte 0 has version 23, but versions 15 to 22 are supported; a newer FedCost may read it"
+        "AllocationSet at byte 0 has version 26, but versions 15 to 25 are supported; a newer FedCost may read it"
     );
     let below = allocation_error(|bytes| bytes[0] = 14);
     assert!(matches!(below, DecodeError::UnsupportedVersion { found: 14, .. }));
-    let nested = allocation_error(|bytes| bytes[14] = 25);
+    let nested = allocation_error(|bytes| bytes[14] = 26);
     assert!(matches!(
         nested,
         DecodeError::UnsupportedVersion {
             offset: 14,
             type_name: "Allocation",
-            found: 25,
+            found: 26,
             ..
         }
     ));
-    let window = allocation_error(|bytes| bytes[23] = 18);
+    let window = allocation_error(|bytes| bytes[23] = 19);
     assert!(matches!(
         window,
         DecodeError::UnsupportedVersion {
             offset: 23,
             type_name: "Window",
-            newest: 17,
+            newest: 18,
             ..
         }
     ));
@@ -92,12 +92,12 @@ fn a_version_above_the_newest_or_below_the_oldest() {
 #[test]
 fn nested_values_are_read_in_their_own_version() {
     let mut bytes = allocation_file();
-    // Version 15 of the allocation lacks three floats, the load balancers, and two more floats.
+    // Version 15 of the allocation lacks three floats, the load balancers, two floats, the GPUs, and four more floats.
     bytes[14] = 15;
     let before_network = 26 + 2 * 19 + 11 * 8;
     bytes.drain(before_network..before_network + 3 * 8);
     let before_load_balancers = before_network + 3 * 8 + 1 + 8 * 8 + 1;
-    bytes.drain(before_load_balancers..before_load_balancers + 1 + 2 * 8);
+    bytes.drain(before_load_balancers..before_load_balancers + 1 + 2 * 8 + 1 + 4 * 8);
     assert_eq!(AllocationSet::decode(&bytes).unwrap().allocations["a"].name, "a");
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bingen::{
     Allocation, AllocationAmounts, AllocationProperties, AllocationSet, Asset, AssetDetails, AssetKind,
     AssetProperties, AssetSet, Breakdown, CloudCost, CloudCostProperties, CloudCostSet, CostMetric, DiskDetails,
-    LbAllocation, LoadBalancerDetails, NodeDetails, NodeOverhead, PvAllocation, PvKey, RawAllocationOnly, Timestamp,
-    Window,
+    GpuAllocation, LbAllocation, LoadBalancerDetails, NodeDetails, NodeOverhead, PvAllocation, PvKey,
+    RawAllocationOnly, Timestamp, Window,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -52,7 +52,7 @@ fn window() -> impl Strategy<Value = Window> {
 }
 
 fn amounts() -> impl Strategy<Value = AllocationAmounts> {
-    floats::<27>().prop_map(|f| AllocationAmounts {
+    floats::<29>().prop_map(|f| AllocationAmounts {
         cpu_core_hours: f[0],
         cpu_core_request_average: f[1],
         cpu_core_usage_average: f[2],
@@ -78,8 +78,10 @@ fn amounts() -> impl Strategy<Value = AllocationAmounts> {
         ram_cost_adjustment: f[22],
         shared_cost: f[23],
         external_cost: f[24],
-        gpu_request_average: f[25],
-        gpu_usage_average: f[26],
+        cpu_core_limit_average: f[25],
+        ram_bytes_limit_average: f[26],
+        network_nat_gateway_egress_cost: f[27],
+        network_nat_gateway_ingress_cost: f[28],
     })
 }
 
@@ -147,11 +149,29 @@ fn load_balancers() -> impl Strategy<Value = BTreeMap<String, LbAllocation>> {
     btree_map(string(), load_balancer, 0..3)
 }
 
+fn gpu_allocation() -> impl Strategy<Value = GpuAllocation> {
+    let average = || option::of(float());
+    (strings::<3>(), option::of(any::<bool>()), average(), average()).prop_map(
+        |([device, model, uuid], is_shared, usage_average, request_average)| GpuAllocation {
+            device,
+            model,
+            uuid,
+            is_shared,
+            usage_average,
+            request_average,
+        },
+    )
+}
+
 fn allocation() -> impl Strategy<Value = Allocation> {
-    let raw = floats::<2>().prop_map(|[cpu_core_usage_max, ram_bytes_usage_max]| RawAllocationOnly {
-        cpu_core_usage_max,
-        ram_bytes_usage_max,
-    });
+    let raw =
+        (floats::<2>(), option::of(float())).prop_map(|([cpu_core_usage_max, ram_bytes_usage_max], gpu_usage_max)| {
+            RawAllocationOnly {
+                cpu_core_usage_max,
+                ram_bytes_usage_max,
+                gpu_usage_max,
+            }
+        });
     (
         string(),
         option::of(allocation_properties()),
@@ -161,18 +181,22 @@ fn allocation() -> impl Strategy<Value = Allocation> {
         pvs(),
         option::of(raw),
         load_balancers(),
+        option::of(gpu_allocation()),
     )
         .prop_map(
-            |(name, properties, window, [start, end], amounts, pvs, raw_allocation_only, load_balancers)| Allocation {
-                name,
-                properties,
-                window,
-                start,
-                end,
-                amounts,
-                pvs,
-                raw_allocation_only,
-                load_balancers,
+            |(name, properties, window, [start, end], amounts, pvs, raw_allocation_only, load_balancers, gpu)| {
+                Allocation {
+                    name,
+                    properties,
+                    window,
+                    start,
+                    end,
+                    amounts,
+                    pvs,
+                    raw_allocation_only,
+                    load_balancers,
+                    gpu_allocation: gpu,
+                }
             },
         )
 }
@@ -232,9 +256,26 @@ fn forget_newer_fields(allocation: &mut Allocation, version: u8) {
     if version < 20 {
         allocation.pvs.values_mut().for_each(|pv| pv.provider_id.clear());
     }
-    if version < 22 {
-        amounts.gpu_request_average = 0.0;
-        amounts.gpu_usage_average = 0.0;
+    if version < 25 {
+        amounts.network_nat_gateway_egress_cost = 0.0;
+        amounts.network_nat_gateway_ingress_cost = 0.0;
+    }
+    if version < 24 {
+        amounts.cpu_core_limit_average = 0.0;
+        amounts.ram_bytes_limit_average = 0.0;
+    }
+    if version < 23 {
+        // Version 22 keeps the averages of GPUs, and has them for every allocation; older ones have none.
+        let average = |of: fn(&GpuAllocation) -> Option<f64>| allocation.gpu_allocation.as_ref().and_then(of);
+        let averages = GpuAllocation {
+            usage_average: Some(average(|gpu| gpu.usage_average).unwrap_or(0.0)),
+            request_average: Some(average(|gpu| gpu.request_average).unwrap_or(0.0)),
+            ..GpuAllocation::default()
+        };
+        allocation.gpu_allocation = (version == 22).then_some(averages);
+        if let Some(raw) = &mut allocation.raw_allocation_only {
+            raw.gpu_usage_max = None;
+        }
     }
 }
 
